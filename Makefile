@@ -1,0 +1,79 @@
+# Two commands for a stranger: `make run` and `make test`. Everything else is in CONTRIBUTING.md.
+PYTHON ?= python3.11
+SOURCE ?= movielens_1m
+HOURS ?= 3
+HORIZON ?= 7
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+
+# Settings given on the command line reach the commands through the environment only.
+export TIDELINE_SOURCE := $(SOURCE)
+ifdef LANDING
+export TIDELINE_LANDING := $(LANDING)
+endif
+ifdef VARS
+export TIDELINE_VARS := $(VARS)
+endif
+export TIDELINE_AS_OF := $(AS_OF)
+export TIDELINE_QUERY := $(QUERY)
+export TIDELINE_GENERATION := $(GENERATION)
+
+.PHONY: run test up down sql evaluate picture install lint lint-fix typecheck lock clean
+
+run: install
+	@$(BIN)/python -m tideline run --hours "$(HOURS)" $${TIDELINE_AS_OF:+--as-of "$$TIDELINE_AS_OF"}
+
+up: install
+	@$(BIN)/python -m tideline up
+
+down: install
+	@$(BIN)/python -m tideline down
+
+sql: install
+	@$(BIN)/python -m tideline sql $${TIDELINE_GENERATION:+--generation "$$TIDELINE_GENERATION"} \
+		$${TIDELINE_QUERY:+"$$TIDELINE_QUERY"}
+
+evaluate: install
+	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)"
+
+picture: install
+	@$(BIN)/python -m tideline picture
+
+test: install lint typecheck
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
+
+lint-fix: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project/models
+
+typecheck: install
+	$(BIN)/mypy
+
+install: $(INSTALLED)
+
+# uv installs in seconds what takes pip minutes. It does not read pip's configuration, hence --find-links; torch is
+# locked without a local suffix, so that a machine that offers a CPU build may use it.
+$(INSTALLED): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: Tideline needs Python 3.11: install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Installing Tideline and what it needs into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(shell sed -n 's/^# uv==//p' requirements.lock)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"}
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@rm -f $(VENV)/.installed-* && touch $@
+
+lock: install
+	@uv=$$($(BIN)/uv --version | cut -d' ' -f2); { echo "# Made by 'make lock'; installed by 'make install' with uv of this version:"; echo "# uv==$$uv"; \
+		$(BIN)/uv pip compile --quiet --extra dev pyproject.toml --python-version 3.11 --no-annotate --no-header \
+		$${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} | sed 's/+cpu$$//'; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target

@@ -1,0 +1,66 @@
+"""
+## Hourly recommendations
+
+Recomputes the users who were **active in the hour** (or touched by a late event) and replaces their rows only.
+
+**In**: landing files, and the item tables of the latest nightly run before the hour.
+**Out**: `serving/current.duckdb`: `hourly_recommendations`; the view `recommendations` prefers its rows. An hour without
+events ends after `has_users`, as a success.
+
+**When it fails**: as for `nightly_recommendations`: the log says what to mend, the previous generation goes on serving.
+An hour that was missed needs no repair: the next night covers everyone.
+
+**By hand**: trigger with `as_of` (and `window_start`). Hours never wait for a night, nor a night for an hour.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import Asset, Param, chain, dag, get_current_context, task
+
+from embeddings.settings import load_settings
+from tideline import assets, stages
+from tideline.schedules import timetable
+from tideline.window import INSTANT_PATTERN, resolve
+
+settings = load_settings()
+INSTANT = Param(None, type=["null", "string"], pattern=INSTANT_PATTERN, description="A date or an ISO 8601 timestamp")
+
+
+@dag(
+    dag_id="hourly_recommendations",
+    schedule=timetable(settings.hourly_schedule),
+    start_date=pendulum.datetime(1995, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=4,
+    tags=["tideline", "hourly", settings.source],
+    default_args={"owner": "data-team", "retries": settings.task_retries, "retry_delay": pendulum.duration(minutes=1)},
+    params={"as_of": INSTANT, "window_start": INSTANT},
+    doc_md=__doc__,
+)
+def hourly_recommendations() -> None:
+    """Wire the stages of an hour."""
+
+    @task(inlets=[Asset(assets.landing(settings))])
+    def open_run() -> str:
+        context = get_current_context()
+        return stages.open_run(resolve("hourly", context), context["run_id"])
+
+    run_id = open_run()
+    outlet = Asset(assets.recommendations(settings, "hourly"))
+    chain(
+        task(stages.take_in, queue="warehouse")(run_id),
+        task(stages.check_staging, queue="warehouse")(run_id),
+        task(stages.build_behaviour, queue="warehouse")(run_id),
+        task.short_circuit(stages.has_users, queue="warehouse")(run_id),
+        task(stages.check_behaviour, queue="warehouse")(run_id),
+        task(stages.embed, queue="gpu")(run_id),
+        task(stages.fuse_interests, queue="warehouse")(run_id),
+        task(stages.rank, queue="warehouse")(run_id),
+        task(stages.build_marts, queue="warehouse")(run_id),
+        task(stages.check_recommendations, queue="warehouse")(run_id),
+        task(stages.publish, queue="warehouse", outlets=[outlet])(run_id),
+    )
+
+
+hourly_recommendations()

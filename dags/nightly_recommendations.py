@@ -1,0 +1,69 @@
+"""
+## Nightly recommendations
+
+Recomputes behaviour, vectors and recommendations for **everyone** and commits them as one generation.
+
+**In**: landing files of the source.
+**Out**: `serving/current.duckdb`: `nightly_recommendations` and all other published tables.
+
+**When it fails**
+- `take_in`: a landing folder, file or column is missing; the message names it. Put it right and clear the task.
+- `check_*`: a gate refused. The log names the expectation, what was observed and expected, the Data Docs page and a
+  query to look further. The previous generation goes on serving. Mend the data, or the threshold in
+  `plugins/tideline/gates/thresholds.yml`, and clear the run from `open_run`.
+- anything else: clear the failed task; every stage starts from what the one before it left.
+
+**By hand**: trigger with `as_of` (and `window_start`) for any window. A rerun of the same window and inputs changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import Asset, Param, chain, dag, get_current_context, task
+
+from embeddings.settings import load_settings
+from tideline import assets, stages
+from tideline.schedules import timetable
+from tideline.window import INSTANT_PATTERN, resolve
+
+settings = load_settings()
+INSTANT = Param(None, type=["null", "string"], pattern=INSTANT_PATTERN, description="A date or an ISO 8601 timestamp")
+
+
+@dag(
+    dag_id="nightly_recommendations",
+    schedule=timetable(settings.nightly_schedule),
+    start_date=pendulum.datetime(1995, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=2,
+    tags=["tideline", "nightly", settings.source],
+    default_args={"owner": "data-team", "retries": settings.task_retries, "retry_delay": pendulum.duration(minutes=1)},
+    params={"as_of": INSTANT, "window_start": INSTANT},
+    doc_md=__doc__,
+)
+def nightly_recommendations() -> None:
+    """Wire the stages of a night."""
+
+    @task(inlets=[Asset(assets.landing(settings))])
+    def open_run() -> str:
+        context = get_current_context()
+        return stages.open_run(resolve("nightly", context), context["run_id"])
+
+    run_id = open_run()
+    outlet = Asset(assets.recommendations(settings, "nightly"))
+    chain(
+        task(stages.take_in, queue="warehouse")(run_id),
+        task(stages.check_staging, queue="warehouse")(run_id),
+        task(stages.build_behaviour, queue="warehouse")(run_id),
+        task(stages.check_behaviour, queue="warehouse")(run_id),
+        task(stages.embed, queue="gpu")(run_id),
+        task(stages.fuse_interests, queue="warehouse")(run_id),
+        task(stages.rank, queue="warehouse")(run_id),
+        task(stages.build_marts, queue="warehouse")(run_id),
+        task(stages.check_recommendations, queue="warehouse")(run_id),
+        task(stages.publish, queue="warehouse", outlets=[outlet])(run_id),
+    )
+
+
+nightly_recommendations()

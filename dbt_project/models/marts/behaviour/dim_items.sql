@@ -1,0 +1,30 @@
+with
+known as (
+    select * from {{ ref('int_items__known') }}
+),
+
+events as (
+    select * from {{ ref('int_events__deduplicated') }}
+),
+
+settings as (
+    select * from {{ ref('run_settings') }}
+),
+
+seen as (
+    select distinct item_id from events
+    where item_id is not null
+)
+
+select
+    coalesce(known.item_id, seen.item_id) as item_id,
+    known.title,
+    known.description,
+    known.category,
+    known.available_from,
+    known.available_until,
+    coalesce(known.available_from <= settings.as_of, true)
+    and coalesce(known.available_until > settings.as_of, true) as is_available
+from known
+full outer join seen on known.item_id = seen.item_id
+cross join settings

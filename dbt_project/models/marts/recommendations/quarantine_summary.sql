@@ -1,0 +1,12 @@
+with
+refused as (
+    select * from {{ source('run', 'quarantine_summary') }}
+)
+
+select
+    batch_id,
+    file,
+    rule,
+    reason,
+    count
+from refused

@@ -1,0 +1,1 @@
+"""How a long-term and a short-term vector become one."""

@@ -1,0 +1,89 @@
+"""The command line: `python -m tideline run | up | down | sql | evaluate | fetch`. The Makefile's targets call it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from pydantic import ValidationError
+
+from embeddings.settings import Settings, load_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit status. Expected errors are printed as one line that says what to mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "TIDELINE_" + "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"error: {name}: {problem['msg']}", file=sys.stderr)
+        return 2
+    try:
+        return _dispatch(options, settings)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except _expected_errors() as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tideline", description="Recommendation tables from behaviour events.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="the nightly DAG for one window, then some hours after it")
+    run.add_argument("--as-of", default=None, help="end of the nightly window, a date or an ISO timestamp (UTC)")
+    run.add_argument("--hours", type=int, default=3, help="hourly windows after it (default 3)")
+    commands.add_parser("up", help="start Airflow and its UI on 127.0.0.1")
+    commands.add_parser("down", help="stop what `up` started")
+    sql = commands.add_parser("sql", help="a read-only SQL prompt on what is published")
+    sql.add_argument("query", nargs="?", default=None)
+    sql.add_argument("--generation", default=None, help="a stored generation instead of the current one")
+    evaluate = commands.add_parser("evaluate", help="score the published tables against what came after them")
+    evaluate.add_argument("--horizon", type=int, default=7, help="days after the cutoff (default 7)")
+    commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
+    return parser
+
+
+def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
+    if options.command == "run":
+        if options.hours < 0:
+            raise ValueError(f"HOURS must not be negative, got {options.hours}")
+        from tideline.commands.run import run
+
+        run(settings, options.as_of, options.hours)
+    elif options.command == "up":
+        from tideline.commands.up import up
+
+        up(settings)
+    elif options.command == "down":
+        from tideline.commands.up import down
+
+        down(settings)
+    elif options.command == "sql":
+        from tideline.commands.sql import run_sql
+
+        return int(run_sql(settings, options.query, options.generation))
+    elif options.command == "evaluate":
+        from tideline.evaluation import evaluate_current
+
+        evaluate_current(settings, options.horizon)
+    elif options.command == "picture":
+        from tideline.commands.picture import write_picture
+
+        write_picture()
+    return 0
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    from tideline.commands.run import RunError
+    from tideline.commands.up import ServicesError
+    from tideline.intake import LandingError
+
+    return (RunError, ServicesError, LandingError, ValueError, FileNotFoundError)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

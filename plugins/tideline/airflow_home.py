@@ -1,0 +1,68 @@
+"""The Airflow of one source: its environment, its database, its DAG files. One machine, SQLite, LocalExecutor."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from embeddings.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MIGRATED = "migrated-to"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that point Airflow, and Tideline inside its tasks, at this source's home."""
+    home = settings.root / "airflow"
+    return {
+        **passed_on(settings),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{settings.ui_port}/execution/",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(settings.ui_port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{settings.ui_port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def passed_on(settings: Settings) -> dict[str, str]:
+    """Return the settings as environment variables, so that another process reads the same ones."""
+    values: dict[str, Any] = settings.model_dump(exclude={"ledger_secret"}, exclude_none=True)
+    values |= {"home": settings.root, "landing": settings.landing_path, "vars": json.dumps(settings.vars)}
+    passed = {f"TIDELINE_{name.upper()}": str(value) for name, value in values.items()}
+    if settings.ledger_secret is not None:
+        passed["TIDELINE_LEDGER_SECRET"] = settings.ledger_secret.get_secret_value()
+    return passed
+
+
+def enter(settings: Settings, **more: str) -> None:
+    """Make this process an Airflow process of the source. Call it before anything imports airflow.
+
+    New files are readable by their owner only: Airflow's log folder and password file would be world-readable.
+    """
+    os.umask(0o077)
+    os.environ.update(environment(settings) | more)
+
+
+def migrate(settings: Settings) -> None:
+    """Create or upgrade Airflow's database, once for each version of Airflow."""
+    from importlib.metadata import version
+
+    marker = settings.root / "airflow" / MIGRATED
+    if marker.exists() and marker.read_text() == version("apache-airflow"):
+        return
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    from airflow.utils.db import initdb
+
+    initdb()
+    marker.write_text(version("apache-airflow"))

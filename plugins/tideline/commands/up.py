@@ -1,0 +1,190 @@
+"""`make up` and `make down`: Airflow's four services under a supervisor that restarts them, for one source."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+
+from embeddings.settings import Settings
+from tideline import airflow_home
+from tideline.commands.run import newest_event_at
+from tideline.window import LENGTH
+
+SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+START_SECONDS = 120
+STOP_SECONDS = 60
+
+
+class ServicesError(Exception):
+    """The services did not start or stop; the message says where to look."""
+
+
+def up(settings: Settings) -> None:
+    """Start the services, wait until the UI answers, and print how to reach it.
+
+    Raises
+    ------
+    ServicesError
+        If the port is taken or a service does not become healthy in time.
+    """
+    folder = settings.root / "supervisor"
+    if is_running(folder):
+        print(f"Already running for {settings.source}: http://127.0.0.1:{settings.ui_port} (`make down` stops it)")
+        return
+    _refuse_taken_port(settings.ui_port)
+    paused = why_paused(settings)
+    airflow_home.enter(settings, AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=str(bool(paused)))
+    airflow_home.migrate(settings)
+    _set_paused(bool(paused))
+    config = write_config(folder)
+    subprocess.run([_tool("supervisord"), "-c", config], check=True)
+    _wait_until_healthy(settings, folder)
+    _print_banner(settings, paused)
+
+
+def down(settings: Settings) -> None:
+    """Stop exactly the services that `up` started for this source."""
+    folder = settings.root / "supervisor"
+    if not is_running(folder):
+        print(f"Nothing runs for {settings.source} below {settings.root}.")
+        return
+    pid = int((folder / "supervisord.pid").read_text())
+    subprocess.run(
+        [_tool("supervisorctl"), "-c", folder / "supervisord.conf", "shutdown"], check=True, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + STOP_SECONDS
+    while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            raise ServicesError(f"the supervisor (process {pid}) still runs after {STOP_SECONDS} s, see {folder}")
+        time.sleep(0.2)
+    print(f"Stopped the services of {settings.source}.")
+
+
+def why_paused(settings: Settings) -> str | None:
+    """Say why the DAGs should start paused, or None: scheduled windows end now, so old data gives empty ones."""
+    newest = newest_event_at(settings)
+    if newest is None:
+        return "no event was taken in yet: run `make run` first, or put files into the landing folder"
+    if datetime.now(UTC) - newest > LENGTH["nightly"]:
+        return f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC, older than one nightly window"
+    return None
+
+
+def is_running(folder: Path) -> bool:
+    """Whether the supervisor that was started in this folder still runs."""
+    if not (folder / "supervisord.pid").exists():
+        return False
+    status = subprocess.run(
+        [_tool("supervisorctl"), "-c", folder / "supervisord.conf", "pid"], capture_output=True, text=True, check=False
+    )
+    return status.returncode == 0
+
+
+def write_config(folder: Path) -> Path:
+    """Write the supervisor's configuration: a private socket, one program a service, restarted when it dies."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = configparser.RawConfigParser()
+    here = {name: str(folder / name) for name in ("supervisord.pid", "supervisord.log", "supervisor.sock")}
+    socket_file = here["supervisor.sock"]
+    if len(socket_file) > 100:  # the kernel's limit for a socket's path is 108 bytes
+        socket_file = f"/tmp/tideline-{os.getuid()}-{abs(hash(socket_file)):x}.sock"  # noqa: S108
+    config["unix_http_server"] = {"file": socket_file, "chmod": "0700"}
+    config["supervisord"] = {"pidfile": here["supervisord.pid"], "logfile": here["supervisord.log"], "umask": "077"}
+    config["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    config["supervisorctl"] = {"serverurl": f"unix://{socket_file}"}
+    for service in SERVICES:
+        config[f"program:{service}"] = {
+            "command": f"{_tool('airflow')} {service}",
+            "autorestart": "true",
+            "startsecs": "5",
+            "stopasgroup": "true",
+            "killasgroup": "true",
+            "stopwaitsecs": "20",
+            "redirect_stderr": "true",
+            "stdout_logfile": str(folder / f"{service}.log"),
+        }
+    file = folder / "supervisord.conf"
+    with file.open("w") as stream:
+        config.write(stream)
+    return file
+
+
+def _tool(name: str) -> str:
+    """Path of a command that was installed beside this Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ServicesError(
+                f"port {port} of 127.0.0.1 is taken: stop what uses it, or choose another with TIDELINE_UI_PORT=8081"
+            ) from None
+
+
+def _set_paused(paused: bool) -> None:
+    """Bring the DAG files into the database, paused or not: a stranger's UI must not wait for the first parse."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    manager = DagBundlesManager()
+    manager.sync_bundles_to_db()
+    for bundle in manager.get_all_dag_bundles():
+        bundle.initialize()
+        bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+        if bag.import_errors:
+            raise ServicesError("\n".join(f"{file}: {error}" for file, error in bag.import_errors.items()))
+        sync_bag_to_db(bag, bundle.name, bundle.version)
+    with create_session() as session:
+        session.execute(update(DagModel).values(is_paused=paused))
+
+
+def _wait_until_healthy(settings: Settings, folder: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    print("Starting API server, scheduler, DAG processor and triggerer ...", flush=True)
+    while time.monotonic() < deadline:
+        health = _health(settings.ui_port)
+        if all(health.get(part, {}).get("status") == "healthy" for part in ("scheduler", "dag_processor", "triggerer")):
+            return
+        time.sleep(1)
+    raise ServicesError(
+        f"not all services were healthy after {START_SECONDS} s: see the logs in {folder}, then `make down`"
+    )
+
+
+def _health(port: int) -> dict[str, dict[str, str]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as answer:
+            return dict(json.load(answer))
+    except (urllib.error.URLError, OSError, ValueError):
+        return {}
+
+
+def _print_banner(settings: Settings, paused: str | None) -> None:
+    passwords = settings.root / "airflow" / "simple_auth_manager_passwords.json.generated"
+    print(f"\nAirflow for {settings.source}: http://127.0.0.1:{settings.ui_port}")
+    print(f"User and password: {passwords}")
+    if paused:
+        print(f"Both DAGs are PAUSED: {paused}. Unpause them in the UI, or trigger one with a parameter `as_of`.")
+    else:
+        print(
+            f"Both DAGs run on schedule: nightly {settings.nightly_schedule}, hourly {settings.hourly_schedule} (UTC)."
+        )
+    print(f"Logs: {settings.root / 'supervisor'}. `make down` stops everything.")

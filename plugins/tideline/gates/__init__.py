@@ -1,0 +1,110 @@
+"""Gates: Great Expectations between the stages. A `fail` stops the run before publish, a `warn` is shown.
+
+One suite a file: it measures the data as one row of aggregates in DuckDB, and says in words what each number stands
+for. The limits are in `thresholds.yml`. Great Expectations judges the row and renders the Data Docs page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import math
+import time
+
+from embeddings.settings import Settings
+from tideline.gates.measures import GateError, Outcome, Value, count_rows
+from tideline.run import Run, write_atomically
+
+__all__ = ["SUITES", "GateError", "check"]
+
+SUITES = ("staging", "behaviour", "recommendations")
+log = logging.getLogger(__name__)
+
+
+def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | str]:
+    """Measure what a stage of a run left, judge it, and write the record and the Data Docs page.
+
+    Both are written below `<root>/data_docs/<run_id>/`, as `<suite>.json` and `<suite>.html`, also where the gate is
+    shut. They hold counts and limits, no row and no text of anybody.
+
+    Parameters
+    ----------
+    suite
+        `staging` (what came in), `behaviour` (the warehouse's windows and dimensions) or `recommendations` (the marts).
+
+    Returns
+    -------
+    dict
+        `expectations`, `warnings` and `not_measured` (counts), `warned` (the sentences), `data_docs` (relative to the
+        root) and `seconds`.
+
+    Raises
+    ------
+    GateError
+        If an expectation of level `fail` does not hold.
+    RuntimeError
+        If an expectation cannot be evaluated.
+    """
+    if suite not in SUITES:
+        raise ValueError(f"no suite {suite!r}, expected one of {', '.join(SUITES)}")
+    from tideline.gates import thresholds, validation
+
+    started = time.perf_counter()
+    rules = importlib.import_module(f"tideline.gates.{suite}")
+    values: dict[str, Value] = rules.measure(run, settings)
+    for name, value in values.items():
+        if value is not None and not math.isfinite(value):
+            raise RuntimeError(f"gate {suite} of {run.run_id}: {name} is {value}, a count or a share must be finite")
+    measures = {measure.name: measure for measure in rules.MEASURES}
+    limits = thresholds.read_limits(suite, run.source, measures)
+    planned = [
+        validation.Expected(measures[name], level, limit, float(observed))
+        for name, levels in limits.items()
+        if (observed := values[name]) is not None
+        for level, limit in levels.items()
+    ]
+    verdicts, page = validation.validate(suite, run, planned)
+    outcomes = [
+        Outcome(
+            measure=expected.measure,
+            level=expected.level,
+            limit=expected.limit,
+            observed=expected.observed,
+            rows=count_rows(expected.measure, values),
+            passed=passed,
+            query=rules.look_further(expected.measure, run),
+        )
+        for expected, passed in zip(planned, verdicts, strict=True)
+    ]
+    not_measured = sorted(name for name in limits if values[name] is None)
+    folder = run.root / "data_docs" / run.run_id
+    failed = [outcome for outcome in outcomes if not outcome.passed and outcome.level == "fail"]
+    warned = [outcome.describe() for outcome in outcomes if not outcome.passed and outcome.level == "warn"]
+    seconds = round(time.perf_counter() - started, 3)
+    record = {
+        "suite": suite,
+        "run_id": run.run_id,
+        "generation": run.generation,
+        "kind": run.kind,
+        "as_of": run.window.as_of.isoformat(),
+        "passed": not failed,
+        "seconds": seconds,
+        "measured": values,
+        "not_measured": not_measured,
+        "outcomes": [outcome.to_json() for outcome in outcomes],
+    }
+    write_atomically(folder / f"{suite}.html", page)
+    write_atomically(folder / f"{suite}.json", json.dumps(record, indent=2, sort_keys=True))
+    for sentence in warned:
+        log.warning("gate %s of %s: %s", suite, run.run_id, sentence)
+    if failed:
+        raise GateError(suite, run.run_id, failed, str(folder / f"{suite}.html"))
+    return {
+        "expectations": len(outcomes),
+        "warnings": len(warned),
+        "not_measured": len(not_measured),
+        "warned": "; ".join(warned),
+        "data_docs": f"data_docs/{run.run_id}/{suite}.html",
+        "seconds": seconds,
+    }

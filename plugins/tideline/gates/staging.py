@@ -1,0 +1,191 @@
+"""Suite `staging`: what came in. Reads the records and the Parquet of the run's pinned batches."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import duckdb
+import yaml
+
+from embeddings.settings import Settings
+from tideline import contracts
+from tideline.gates.measures import Measure, Value
+from tideline.run import Run
+from tideline.warehouse import PROJECT
+
+RECORD = {
+    "batch_id": "varchar",
+    "file": "varchar",
+    **dict.fromkeys(("rows_read", "accepted", "quarantined", "ignored", "events", "items"), "bigint"),
+    "reasons": "map(varchar, bigint)",
+}
+FILES = "from read_json('{lake}/*/batch.json')"
+EVENTS = "from read_parquet('{lake}/*/events.parquet')"
+ITEMS = "from read_parquet('{lake}/*/items.parquet')"
+
+MEASURES = (
+    Measure(
+        "files_that_do_not_add_up",
+        "of every file, the rows read are the accepted, the quarantined and the ignored ones",
+        f"select file, rows_read, accepted, quarantined, ignored {FILES} "
+        "where rows_read is distinct from accepted + quarantined + ignored",
+    ),
+    Measure(
+        "files_that_differ_from_lake",
+        "of every file, the lake holds the events and items that its record counts",
+        f"select batch_id, file, events, items {FILES}",
+    ),
+    Measure("unreadable_files", "every file can be read", f"select file, reasons {FILES} where accepted = 0"),
+    Measure(
+        "quarantined_share",
+        "few of the rows that came in are quarantined",
+        f"select file, rows_read, quarantined, reasons {FILES} where quarantined > 0 order by quarantined desc",
+        rows="quarantined",
+    ),
+    Measure(
+        "duplicate_share",
+        "few of the events that came in have the id of another one",
+        f"select event_id, count(*) {EVENTS} group by event_id having count(*) > 1 order by count(*) desc",
+        rows="duplicates",
+    ),
+    Measure(
+        "null_value_share",
+        "the events have a value",
+        f"select event_type, count(*) {EVENTS} where event_value is null group by event_type",
+        rows="null_values",
+    ),
+    Measure(
+        "null_title_share",
+        "the items have a title",
+        f"select item_id {ITEMS} where title is null",
+        rows="null_titles",
+    ),
+    Measure(
+        "unknown_item_share",
+        "few of the events are of an item that no item file describes",
+        f"select item_id, count(*) {EVENTS} where item_id not in (select item_id {ITEMS}) group by item_id",
+        rows="unknown_items",
+    ),
+    Measure(
+        "unknown_type_share",
+        "every event type has a weight in the seed event_weights or in the var event_type_weights",
+        f"select event_type, count(*) {EVENTS} group by event_type",
+        rows="unknown_types",
+    ),
+    Measure("events", "there are events before as_of", f"select min(event_at), max(event_at), count(*) {EVENTS}"),
+    Measure(
+        "newest_event_age_days",
+        "the newest event is fresh, in days before as_of",
+        f"select batch_id, max(event_at) {EVENTS} group by batch_id order by 2 desc",
+        rows="events",
+    ),
+)
+
+SQL = """
+with
+in_lake as (
+    select
+        files.batch_id,
+        (select count(*) from events where events.batch_id = files.batch_id) as events,
+        (select count(*) from items where items.batch_id = files.batch_id) as items
+    from files
+),
+
+of_files as (
+    select
+        count(*) filter (where rows_read is distinct from accepted + quarantined + ignored) as files_that_do_not_add_up,
+        count(*) filter (where reasons['unreadable_file'] > 0) as unreadable_files,
+        count(*) filter (where files.events is distinct from in_lake.events or files.items is distinct from in_lake.items)
+            as files_that_differ_from_lake,
+        coalesce(sum(quarantined), 0) as quarantined,
+        sum(quarantined) / nullif(sum(rows_read), 0) as quarantined_share
+    from files
+    join in_lake using (batch_id)
+),
+
+of_events as (
+    select
+        count(*) - count(distinct event_id) as duplicates,
+        duplicates / nullif(count(*), 0) as duplicate_share,
+        count(*) filter (where event_value is null) as null_values,
+        null_values / nullif(count(*), 0) as null_value_share,
+        count(*) filter (where item_id not in (select known_items.item_id from known_items)) as unknown_items,
+        -- Without any item file the items are the ids that events name: nothing to compare with.
+        if((select count(*) from known_items) > 0, unknown_items / nullif(count(item_id), 0), null)
+            as unknown_item_share,
+        count(*) filter (where event_type not in (select unnest($types))) as unknown_types,
+        unknown_types / nullif(count(*), 0) as unknown_type_share
+    from events
+),
+
+of_items as (
+    select
+        count(*) filter (where title is null) as null_titles,
+        null_titles / nullif(count(*), 0) as null_title_share
+    from items
+),
+
+of_all as (
+    select
+        if($nightly, count(*) filter (where event_at < $as_of), null) as events,
+        epoch($as_of - max(event_at) filter (where event_at < $as_of)) / 86400.0 as newest_event_age_days
+    from pinned_events
+)
+
+select * from of_files, of_events, of_items, of_all
+"""
+
+
+def measure(run: Run, settings: Settings) -> dict[str, Value]:
+    """Return the aggregates over what is new to this run; volume and freshness over all its batches.
+
+    What no committed run has used is new. Where nothing is marked new, a nightly, or an hour without a nightly before
+    it, is judged on all its batches; any other hour without new batches has nothing to judge.
+    """
+    first = run.kind == "nightly" or run.base is None
+    incoming = run.new_batches or (run.batches if first else ())
+    lake = run.root / "lake" / "batches"
+    with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
+        columns = ", ".join(f"'{name}': '{type_}'" for name, type_ in RECORD.items())
+        records = [str(lake / batch / "batch.json") for batch in incoming]
+        if records:
+            connection.execute(f"create table files as select * from read_json(?, columns = {{{columns}}})", [records])
+        else:
+            connection.execute(f"create table files ({', '.join(f'{name} {type_}' for name, type_ in RECORD.items())})")
+        events, items = contracts.LAKE_EVENTS, contracts.LAKE_ITEMS
+        _view(connection, "events", events, [lake / batch / "events.parquet" for batch in incoming])
+        _view(connection, "items", items, [lake / batch / "items.parquet" for batch in incoming])
+        _view(connection, "pinned_events", events, [lake / batch / "events.parquet" for batch in run.batches])
+        _view(connection, "known_items", items, [lake / batch / "items.parquet" for batch in run.batches])
+        as_of = run.window.as_of.replace(tzinfo=None)
+        given = {"types": sorted(known_types(run)), "as_of": as_of, "nightly": run.kind == "nightly"}
+        row = connection.execute(SQL, given)
+        names = [column[0] for column in row.description]
+        return dict(zip(names, row.fetchone(), strict=True))
+
+
+def known_types(run: Run) -> set[str]:
+    """Event types that have a weight: in the seed, or in the settings of the source or of the run."""
+    with (PROJECT / "seeds" / "event_weights.csv").open(newline="") as stream:
+        types = {row["event_type"] for row in csv.DictReader(stream)}
+    dbt_vars = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    for settings in (dbt_vars["defaults"], dbt_vars["source_defaults"].get(run.source) or {}, run.vars):
+        types |= set(settings.get("event_type_weights") or {})
+    return types
+
+
+def look_further(measure: Measure, run: Run) -> str:
+    """SQL for any DuckDB prompt that shows the rows concerned."""
+    return measure.query.format(lake=str(run.root / "lake" / "batches").replace("'", "''"))
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[contracts.Column, ...], files: list[Path]
+) -> None:
+    """Show Parquet files as one view; a batch without such rows has no file."""
+    present = [str(file) for file in files if file.exists()]
+    if present:
+        connection.read_parquet(present).create_view(name)  # type: ignore[arg-type]
+    else:
+        connection.execute(f"create table {name} ({contracts.ddl(columns)})")

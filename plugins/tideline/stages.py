@@ -1,0 +1,210 @@
+"""What the tasks of a DAG run do, in order: thin calls into the rooms, each one timed and recorded.
+
+Each stage takes the run id, does its work in the run's own folder and returns counts. A stage may be repeated:
+it starts from what the stage before it left. `open_run` comes first, `publish` is the only one whose effect others see.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from embeddings.settings import Settings, load_settings
+from tideline.run import Run, load_run, name_generation, name_run
+from tideline.window import Window
+
+log = logging.getLogger(__name__)
+Counts = dict[str, int | float | str | bool | None]
+SAMPLING_SECONDS = 0.05
+
+
+def stage(work: Callable[[Run, Settings], Counts]) -> Callable[[str], Counts]:
+    """Make a stage: load the run, do the work, append name, seconds, counts and peak memory to `stages.jsonl`."""
+
+    @functools.wraps(work)
+    def recorded(run_id: str) -> Counts:
+        settings = load_settings()
+        run = load_run(run_id, settings)
+        started = time.perf_counter()
+        with _PeakMemory() as peak:
+            counts = work(run, settings)
+        seconds = round(time.perf_counter() - started, 3)
+        line = {"stage": work.__name__, "seconds": seconds, "rows": counts, "peak_mb": peak.megabytes}
+        with (run.path / "stages.jsonl").open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+        log.info("%s of %s: %.1f s, %s", work.__name__, run_id, seconds, counts)
+        return counts
+
+    # The task decorator reads the signature: it must see `run_id`, not the work's own parameters.
+    del recorded.__wrapped__  # type: ignore[attr-defined]
+    recorded.__annotations__ = {"run_id": str, "return": dict}
+    return recorded
+
+
+def open_run(window: Window, token: str) -> str:
+    """Open the folder of a run, emptied if an earlier attempt of the same DAG run left one; return the run id.
+
+    `token` tells two DAG runs of one window apart, so that each has a folder of its own.
+    """
+    settings = load_settings()
+    run = Run(name_run(window, token), window, settings.root, settings.source, vars=settings.vars)
+    shutil.rmtree(run.path, ignore_errors=True)
+    run.save()
+    log.info("run %s: events before %s, window from %s to %s", run.run_id, window.as_of, window.start, window.end)
+    return run.run_id
+
+
+@stage
+def take_in(run: Run, settings: Settings) -> Counts:
+    """Take new landing files into the lake, then pin the batches, base and name of this run."""
+    from tideline.intake import take_in
+
+    counts = take_in(settings)
+    pinned = pin(run, settings)
+    return {**counts, "pinned_batches": len(pinned.batches)}
+
+
+def pin(run: Run, settings: Settings) -> Run:
+    """Fix what the run acts on: all batches of now, the base nightly of an hour, and the name of its generation.
+
+    A batch is new if no committed run of an earlier `as_of` used it; where nothing was ever committed nothing is new.
+    """
+    from embeddings.encoder import identify_model
+    from tideline.intake import list_batches
+    from tideline.ranking import RANKER_VERSION
+    from tideline.serving import manifest
+
+    earlier = [entry for entry in manifest.list_manifests(settings.root) if entry.as_of < run.window.as_of]
+    used = {batch for entry in earlier for batch in entry.batches}
+    batches = tuple(batch["batch_id"] for batch in list_batches(settings.root))
+    base = manifest.base_for(run, settings.root) if run.kind == "hourly" else None
+    run = replace(
+        run,
+        batches=batches,
+        new_batches=tuple(batch for batch in batches if batch not in used) if earlier else (),
+        base=base.run_id if base else None,
+        model_version=f"{RANKER_VERSION}+{identify_model(settings)}",
+    )
+    extra = {"fusion_gate": settings.fusion_gate, "base": base.generation if base else None}
+    run = replace(run, generation=name_generation(run, extra))
+    run.save()
+    return run
+
+
+@stage
+def check_staging(run: Run, settings: Settings) -> Counts:
+    """Gate after staging: is what came in fit to be used?"""
+    return _check("staging", run, settings)
+
+
+@stage
+def build_behaviour(run: Run, settings: Settings) -> Counts:
+    """Build the run's warehouse up to the behaviour tables with dbt."""
+    from tideline import warehouse
+
+    return dict(warehouse.build_behaviour(run, settings))
+
+
+@stage
+def check_behaviour(run: Run, settings: Settings) -> Counts:
+    """Gate after the behaviour tables."""
+    return _check("behaviour", run, settings)
+
+
+@stage
+def embed(run: Run, settings: Settings) -> Counts:
+    """Give every text of the run its vector; only texts that were never seen are embedded."""
+    from embeddings.encoder import embed_run
+
+    return dict(embed_run(run.tables / "dim_items.parquet", run.tables / "event_texts.parquet", run.vectors, settings))
+
+
+@stage
+def fuse_interests(run: Run, settings: Settings) -> Counts:
+    """Turn the windows into long, short and fused vectors, one row a user."""
+    from embeddings.windows import interest_vectors
+
+    return dict(interest_vectors(run.tables, run.vectors, run.window.as_of, settings))
+
+
+@stage
+def rank(run: Run, settings: Settings) -> Counts:
+    """Candidates, scores, rules and reasons: the scored rows."""
+    from tideline.ranking import rank
+
+    return dict(rank(run, settings))
+
+
+@stage
+def build_marts(run: Run, settings: Settings) -> Counts:
+    """Build the tables that readers see with dbt."""
+    from tideline import warehouse
+
+    return dict(warehouse.build_marts(run, settings))
+
+
+@stage
+def check_recommendations(run: Run, settings: Settings) -> Counts:
+    """Gate before publish."""
+    return _check("recommendations", run, settings)
+
+
+@stage
+def publish(run: Run, settings: Settings) -> Counts:
+    """Commit the generation and swap the readers' pointer."""
+    from tideline.serving import publish
+
+    return dict(publish(run, settings))
+
+
+def has_users(run_id: str) -> bool:
+    """Say whether anybody was active; an hour without anybody ends here, successfully."""
+    import duckdb
+
+    run = load_run(run_id, load_settings())
+    with duckdb.connect(str(run.warehouse), read_only=True) as connection:
+        row = connection.execute("select count(*) from int_users__in_scope").fetchone()
+    return bool(row and row[0])
+
+
+def _check(suite: str, run: Run, settings: Settings) -> Counts:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from tideline.gates import GateError, check
+
+    try:
+        return dict(check(suite, run, settings))
+    except GateError as error:
+        # The same rows fail the same gate again: no retry.
+        raise AirflowFailException(str(error)) from error
+
+
+class _PeakMemory:
+    """Highest resident memory of this process within a `with` block, in MiB, sampled."""
+
+    megabytes = 0.0
+
+    def __enter__(self) -> _PeakMemory:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        import psutil
+
+        process = psutil.Process()
+        while True:
+            self.megabytes = max(self.megabytes, round(process.memory_info().rss / 2**20, 1))
+            if self._done.wait(SAMPLING_SECONDS):
+                return

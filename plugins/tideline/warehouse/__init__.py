@@ -1,0 +1,106 @@
+"""The warehouse of a run: one DuckDB file, built by dbt from the batches that the run has pinned.
+
+Heavy packages are imported inside functions: a DAG file may import this package.
+"""
+
+from __future__ import annotations
+
+from embeddings.settings import Settings
+from tideline.run import Run
+from tideline.warehouse.builder import PROJECT, WarehouseError, build
+from tideline.warehouse.relations import ITEM_TABLES, attach_results, count, export, prepare
+
+BEHAVIOUR_SELECT = ("path:seeds", "path:models/intermediate", "path:models/marts/behaviour")
+RECOMMENDATION_SELECT = ("path:models/marts/recommendations",)
+LANDED = ("path:models/intermediate/landed",)
+NIGHTLY_ONLY = ("tag:nightly_only",)
+UNIT_TESTS = ("test_type:unit",)
+"""Unit tests see made-up rows: they belong to development, not to a run."""
+
+EXPORTED = (
+    "run_settings",
+    "dim_items",
+    "dim_users",
+    "long_window_behaviour",
+    "short_window_behaviour",
+    "user_item_history",
+    "item_popularity",
+    "item_trend",
+    "event_texts",
+    "score_weights",
+)
+
+__all__ = [
+    "BEHAVIOUR_SELECT",
+    "EXPORTED",
+    "ITEM_TABLES",
+    "PROJECT",
+    "RECOMMENDATION_SELECT",
+    "WarehouseError",
+    "attach_results",
+    "build",
+    "build_behaviour",
+    "build_marts",
+    "export",
+    "prepare",
+]
+
+
+def build_behaviour(run: Run, settings: Settings) -> dict[str, int | float]:
+    """Build the run's warehouse up to the behaviour tables, from nothing, and export them to `run.tables`.
+
+    Returns
+    -------
+    dict
+        Counts of `models`, `tests`, `warnings`, `seconds`, and rows: `users`, `long_events`, `short_events`, `items`.
+
+    Raises
+    ------
+    WarehouseError
+        If a model or test fails; nothing is exported then.
+    """
+    prepare(run, settings)
+    exclude = (*LANDED, *UNIT_TESTS, *(NIGHTLY_ONLY if run.base else ()))
+    built = _build(run, settings, BEHAVIOUR_SELECT, exclude)
+    export(run, EXPORTED, settings)
+    tables = {
+        "users": "int_users__in_scope",
+        "long_events": "long_window_behaviour",
+        "short_events": "short_window_behaviour",
+        "items": "dim_items",
+    }
+    return {**built, **count(run, tables)}
+
+
+def build_marts(run: Run, settings: Settings) -> dict[str, int | float]:
+    """Build the tables that readers see, from the behaviour tables and what ranking wrote.
+
+    Returns
+    -------
+    dict
+        Counts of `models`, `tests`, `warnings`, `seconds`, and rows: `recommendations`, `popular`.
+
+    Raises
+    ------
+    WarehouseError
+        If a model or test fails.
+    """
+    attach_results(run, settings)
+    built = _build(run, settings, RECOMMENDATION_SELECT, UNIT_TESTS)
+    return {
+        **built,
+        **count(run, {"recommendations": f"{run.kind}_recommendations", "popular": "popular_recommendations"}),
+    }
+
+
+def _build(run: Run, settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, float]:
+    return build(
+        run.warehouse,
+        select=select,
+        exclude=exclude,
+        source=run.source,
+        vars=run.vars,
+        target_path=run.path / "dbt",
+        cache=settings.root / "cache" / "dbt",
+        settings=settings,
+    )

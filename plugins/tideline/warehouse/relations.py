@@ -1,0 +1,178 @@
+"""What a run's warehouse holds beside dbt's models: views over Parquet on the way in, Parquet files on the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embeddings.settings import Settings
+from tideline import contracts
+from tideline.run import Run
+from tideline.warehouse.builder import WarehouseError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+ITEM_TABLES = {"int_items__known": "dim_items", "item_popularity": "item_popularity", "item_trend": "item_trend"}
+"""Models over all users and items, which an hour does not build; for each the table of its base that it reads."""
+
+_COUNTS = ("rows_read", "accepted", "quarantined", "ignored", "events", "items")
+
+
+@contextmanager
+def connect(run: Run, settings: Settings) -> Iterator[DuckDBPyConnection]:
+    """Open the run's warehouse for writing, with the threads and memory of the settings."""
+    import duckdb
+
+    config = {"threads": settings.threads, "memory_limit": settings.memory_limit, "preserve_insertion_order": False}
+    with duckdb.connect(str(run.warehouse), config=config) as connection:
+        yield connection
+
+
+def prepare(run: Run, settings: Settings) -> None:
+    """Start the run's warehouse afresh: the schemas `lake` and `run` that dbt's sources name, from `run` alone.
+
+    Raises
+    ------
+    WarehouseError
+        If a table of the base nightly is gone.
+    """
+    from tideline.intake import lake_files
+
+    # A stale log beside a new file would be replayed into it.
+    for file in (run.warehouse, Path(f"{run.warehouse}.wal")):
+        file.unlink(missing_ok=True)
+    run.path.mkdir(parents=True, exist_ok=True)
+    events, items = lake_files(run.root, run.batches)
+    with connect(run, settings) as connection:
+        connection.execute("create schema lake; create schema run")
+        _view(connection, "lake.events", contracts.LAKE_EVENTS, events)
+        _view(connection, "lake.items", contracts.LAKE_ITEMS, items)
+        connection.execute(
+            "create table run.run_window (run_id varchar, kind varchar, starts_at timestamp, ends_at timestamp, "
+            "as_of timestamp, generation varchar, model_version varchar, source varchar, builds_item_tables boolean)"
+        )
+        window = run.window
+        connection.execute(
+            "insert into run.run_window values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(run.run_id, run.kind),
+                *(_naive(moment) for moment in (window.start, window.end, window.as_of)),
+                *(run.generation, run.model_version, run.source, run.base is None),
+            ],
+        )
+        connection.execute("create table run.batches (batch_id varchar, landed_at timestamp, is_new boolean)")
+        _insert(connection, "run.batches", [(b["batch_id"], b["landed_at"], b["is_new"]) for b in _pinned(run)])
+        if run.base_tables:
+            _carry(connection, run.base_tables)
+
+
+def attach_results(run: Run, settings: Settings) -> None:
+    """Give dbt what Python made: the views `run.scored` and `run.user_gates`, and the intake of the pinned batches."""
+    pinned = _pinned(run)
+    with connect(run, settings) as connection:
+        _view(connection, "run.scored", contracts.SCORED, sorted(run.scored.glob("part-*.parquet")))
+        gates = tuple(column for column in contracts.USER_VECTORS if column.name in ("user_id", "gate"))
+        file = run.vectors / "user_vectors.parquet"
+        _view(connection, "run.user_gates", gates, [file] if file.exists() else [])
+        connection.execute(
+            "create or replace table run.intake (batch_id varchar, source varchar, file varchar, landed_at timestamp, "
+            f"{', '.join(f'{name} bigint' for name in _COUNTS)}, is_new boolean)"
+        )
+        batches = [
+            (b["batch_id"], b["source"], b["file"], b["landed_at"], *(b[name] for name in _COUNTS), b["is_new"])
+            for b in pinned
+        ]
+        _insert(connection, "run.intake", batches)
+        connection.execute(
+            "create or replace table run.quarantine_summary "
+            "(batch_id varchar, file varchar, rule varchar, reason varchar, count bigint)"
+        )
+        refused = []
+        for batch in pinned:
+            sentences = _sentences(connection, run.root / "quarantine" / f"{batch['batch_id']}.parquet")
+            for rule, rows in batch["reasons"].items():
+                refused.append((batch["batch_id"], batch["file"], rule, sentences.get(rule), rows))
+        _insert(connection, "run.quarantine_summary", refused)
+
+
+def export(run: Run, tables: Iterable[str], settings: Settings) -> None:
+    """Copy tables to `run.tables`, one `<table>.parquet` each, ordered by all columns: equal tables, equal files."""
+    run.tables.mkdir(parents=True, exist_ok=True)
+    with connect(run, settings) as connection:
+        for table in tables:
+            part = run.tables / f".{table}.part"
+            connection.execute(
+                f'copy (select * from "{table}" order by all) to {_literal(part)} (format parquet, compression zstd)'
+            )
+            part.replace(run.tables / f"{table}.parquet")
+
+
+def count(run: Run, tables: Mapping[str, str]) -> dict[str, int]:
+    """Count the rows of tables: the name to report, the table."""
+    import duckdb
+
+    with duckdb.connect(str(run.warehouse), read_only=True) as connection:
+        rows = {
+            name: connection.execute(f'select count(*) from "{table}"').fetchone() for name, table in tables.items()
+        }
+    return {name: row[0] if row else 0 for name, row in rows.items()}
+
+
+def _view(
+    connection: DuckDBPyConnection, name: str, columns: tuple[contracts.Column, ...], files: Iterable[Path]
+) -> None:
+    """Create a view with these columns over Parquet files, or an empty one where there are none."""
+    paths = ", ".join(_literal(file) for file in files)
+    if paths:
+        listed = ", ".join(f'"{column.name}"' for column in columns)
+        body = f"select {listed} from read_parquet([{paths}])"
+    else:
+        listed = ", ".join(f'cast(null as {column.type}) as "{column.name}"' for column in columns)
+        body = f"select {listed} where false"
+    connection.execute(f"create or replace view {name} as {body}")
+
+
+def _carry(connection: DuckDBPyConnection, base: Path) -> None:
+    for model, table in ITEM_TABLES.items():
+        file = base / f"{table}.parquet"
+        if not file.exists():
+            raise WarehouseError(f"the base nightly's table {file} is gone: rerun that nightly, then this hour")
+        listed = "* exclude (is_available)" if table == "dim_items" else "*"
+        connection.execute(f'create view "{model}" as select {listed} from read_parquet({_literal(file)})')
+
+
+def _pinned(run: Run) -> list[dict[str, Any]]:
+    """Return the `batch.json` of each pinned batch, `is_new` added and times as UTC without a zone."""
+    from tideline.intake import list_batches
+
+    wanted, new = set(run.batches), set(run.new_batches)
+    return [
+        {**batch, "is_new": batch["batch_id"] in new, "landed_at": _naive(batch["landed_at"])}
+        for batch in list_batches(run.root)
+        if batch["batch_id"] in wanted
+    ]
+
+
+def _sentences(connection: DuckDBPyConnection, file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    query = "select rule, min(reason) from read_parquet(?) group by rule"
+    return dict(connection.execute(query, [str(file)]).fetchall())
+
+
+def _insert(connection: DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        connection.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def _naive(moment: datetime | str) -> datetime:
+    value = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

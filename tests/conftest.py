@@ -1,0 +1,33 @@
+"""What every room's tests share: an Airflow home of their own, and where the real data lies."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Before any test module imports airflow: it reads its home at import, and the user's own must stay untouched.
+_HOME = tempfile.mkdtemp(prefix="tideline-tests-airflow-")
+os.environ.update(
+    {
+        "AIRFLOW_HOME": _HOME,
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+    }
+)
+for name in [name for name in os.environ if name.startswith("TIDELINE_")]:
+    del os.environ[name]  # `make test` exports the defaults of `make run`
+
+DATASETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
+
+
+@pytest.fixture(scope="session")
+def datasets() -> Path:
+    """Folder of the real data sets; skips where a clone has none."""
+    if not DATASETS.is_dir():
+        pytest.skip("the real data sets are not beside this checkout (../shared/datasets)")
+    return DATASETS

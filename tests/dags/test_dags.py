@@ -1,0 +1,60 @@
+"""The DAG files: present, without errors, wired and documented as the team expects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+from tideline.commands.picture import README, draw, replace_picture
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+IDS = ["hourly_recommendations", "nightly_recommendations"]
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(str(DAGS))
+
+
+def test_the_bag_holds_the_dags_and_no_errors(bag: DagBag) -> None:
+    assert sorted(bag.dag_ids) == IDS  # first: an empty bag has no errors either
+    assert bag.import_errors == {}
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_a_dag_says_whose_it_is_and_what_to_do_when_it_fails(bag: DagBag, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert {"tideline", dag_id.split("_")[0]} <= set(dag.tags)
+    assert dag.doc_md and "When it fails" in dag.doc_md
+    assert dag.catchup is False
+    for task in dag.tasks:
+        assert task.owner == "data-team"
+        assert task.retries == 2
+        assert task.queue in ("default", "warehouse", "gpu")
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_a_gate_stands_before_publish_and_publish_is_last(bag: DagBag, dag_id: str) -> None:
+    order = [task.task_id for task in bag.dags[dag_id].topological_sort()]
+    assert order[0] == "open_run"
+    assert order[-2:] == ["check_recommendations", "publish"]
+    assert order.index("check_staging") < order.index("build_behaviour") < order.index("check_behaviour")
+
+
+def test_only_publish_has_an_outlet(bag: DagBag) -> None:
+    with_outlets = {(dag_id, task.task_id) for dag_id in IDS for task in bag.dags[dag_id].tasks if task.outlets}
+    assert with_outlets == {(dag_id, "publish") for dag_id in IDS}
+
+
+def test_dag_files_stay_wiring() -> None:
+    lengths = {file.name: len(file.read_text().splitlines()) for file in DAGS.glob("*.py")}
+    assert lengths and max(lengths.values()) <= 110
+
+
+def test_the_committed_picture_shows_the_dags_as_they_are(bag: DagBag) -> None:
+    dags: dict[str, DAG] = dict(bag.dags)
+    committed = README.read_text()
+    assert replace_picture(committed, draw(dags)) == committed, "run `make picture`"
