@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+# Control characters that are no white space, and lone surrogates, which no tokenizer can read.
+_DROPPED = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _SENTENCE_ENDS = ".!?。！？…"
 
 
@@ -17,10 +20,7 @@ def normalise(text: str | None) -> str:
     if not text:
         return ""
     # Dropped before composing: what they separated may compose, and a second pass must find nothing left to do.
-    kept = "".join(
-        character for character in text if character.isspace() or unicodedata.category(character) not in ("Cc", "Cs")
-    )
-    clean = " ".join(unicodedata.normalize("NFC", kept).split())
+    clean = " ".join(unicodedata.normalize("NFC", _DROPPED.sub("", text)).split())
     return clean if any(unicodedata.category(character)[0] in "LNS" for character in clean) else ""
 
 

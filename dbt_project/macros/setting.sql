@@ -20,3 +20,13 @@
         {{ exceptions.raise_compiler_error("the setting " ~ name ~ " must be a number, a boolean or null, got " ~ value) }}
     {%- endif -%}
 {% endmacro %}
+
+
+{#- The setting event_type_weights as rows of `values`, after one row of nulls. -#}
+{% macro given_event_weights() -%}
+    values
+    (cast(null as varchar), cast(null as decimal(18, 6)))
+    {%- for event_type, weight in setting('event_type_weights').items() %},
+    ('{{ event_type | replace("'", "''") }}', cast({{ weight | float }} as decimal(18, 6)))
+    {%- endfor %}
+{%- endmacro %}

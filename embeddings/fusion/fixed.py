@@ -70,4 +70,6 @@ def _weighted(
 ) -> NDArray[np.float64]:
     long_weight = np.where(has_long, gate, 0.0)[:, None]
     short_weight = np.where(has_short, 1.0 - gate, 0.0)[:, None]
-    return long_weight * long + short_weight * short
+    summed: NDArray[np.float64] = long_weight * np.where(has_long[:, None], long, 0)
+    summed += short_weight * np.where(has_short[:, None], short, 0)
+    return summed

@@ -120,7 +120,7 @@ def check_behaviour(run: Run, settings: Settings) -> Counts:
 @stage
 def embed(run: Run, settings: Settings) -> Counts:
     """Give every text of the run its vector; only texts that were never seen are embedded."""
-    from embeddings.encoder import embed_run
+    from embeddings.embed import embed_run
 
     return dict(embed_run(run.tables / "dim_items.parquet", run.tables / "event_texts.parquet", run.vectors, settings))
 

@@ -15,7 +15,8 @@ versions as (
     qualify row_number() over (
         partition by item_id, version_at
         order by
-            landed_at desc, batch_id desc, title, description, category, available_from, available_until
+            landed_at desc, batch_id desc, title asc, description asc, category asc, available_from asc,
+            available_until asc
     ) = 1
 )
 

@@ -1,7 +1,7 @@
 """Gates: Great Expectations between the stages. A `fail` stops the run before publish, a `warn` is shown.
 
-One suite a file: it measures the data as one row of aggregates in DuckDB, and says in words what each number stands
-for. The limits are in `thresholds.yml`. Great Expectations judges the row and renders the Data Docs page.
+One suite a file: `<suite>.py` says in words what is expected, `<suite>.sql` measures it in DuckDB as one row of
+aggregates. The limits are in `thresholds.yml`. Great Expectations judges the row and renders the Data Docs page.
 """
 
 from __future__ import annotations

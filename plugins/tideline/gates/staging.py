@@ -10,6 +10,7 @@ import yaml
 
 from embeddings.settings import Settings
 from tideline import contracts
+from tideline.gates.aggregates import quoted, read_row, read_sql
 from tideline.gates.measures import Measure, Value
 from tideline.run import Run
 from tideline.warehouse import PROJECT
@@ -82,60 +83,6 @@ MEASURES = (
     ),
 )
 
-SQL = """
-with
-in_lake as (
-    select
-        files.batch_id,
-        (select count(*) from events where events.batch_id = files.batch_id) as events,
-        (select count(*) from items where items.batch_id = files.batch_id) as items
-    from files
-),
-
-of_files as (
-    select
-        count(*) filter (where rows_read is distinct from accepted + quarantined + ignored) as files_that_do_not_add_up,
-        count(*) filter (where reasons['unreadable_file'] > 0) as unreadable_files,
-        count(*) filter (where files.events is distinct from in_lake.events or files.items is distinct from in_lake.items)
-            as files_that_differ_from_lake,
-        coalesce(sum(quarantined), 0) as quarantined,
-        sum(quarantined) / nullif(sum(rows_read), 0) as quarantined_share
-    from files
-    join in_lake using (batch_id)
-),
-
-of_events as (
-    select
-        count(*) - count(distinct event_id) as duplicates,
-        duplicates / nullif(count(*), 0) as duplicate_share,
-        count(*) filter (where event_value is null) as null_values,
-        null_values / nullif(count(*), 0) as null_value_share,
-        count(*) filter (where item_id not in (select known_items.item_id from known_items)) as unknown_items,
-        -- Without any item file the items are the ids that events name: nothing to compare with.
-        if((select count(*) from known_items) > 0, unknown_items / nullif(count(item_id), 0), null)
-            as unknown_item_share,
-        count(*) filter (where event_type not in (select unnest($types))) as unknown_types,
-        unknown_types / nullif(count(*), 0) as unknown_type_share
-    from events
-),
-
-of_items as (
-    select
-        count(*) filter (where title is null) as null_titles,
-        null_titles / nullif(count(*), 0) as null_title_share
-    from items
-),
-
-of_all as (
-    select
-        if($nightly, count(*) filter (where event_at < $as_of), null) as events,
-        epoch($as_of - max(event_at) filter (where event_at < $as_of)) / 86400.0 as newest_event_age_days
-    from pinned_events
-)
-
-select * from of_files, of_events, of_items, of_all
-"""
-
 
 def measure(run: Run, settings: Settings) -> dict[str, Value]:
     """Return the aggregates over what is new to this run; volume and freshness over all its batches.
@@ -160,9 +107,7 @@ def measure(run: Run, settings: Settings) -> dict[str, Value]:
         _view(connection, "known_items", items, [lake / batch / "items.parquet" for batch in run.batches])
         as_of = run.window.as_of.replace(tzinfo=None)
         given = {"types": sorted(known_types(run)), "as_of": as_of, "nightly": run.kind == "nightly"}
-        row = connection.execute(SQL, given)
-        names = [column[0] for column in row.description]
-        return dict(zip(names, row.fetchone(), strict=True))
+        return read_row(connection, read_sql("staging"), given)
 
 
 def known_types(run: Run) -> set[str]:
@@ -177,7 +122,7 @@ def known_types(run: Run) -> set[str]:
 
 def look_further(measure: Measure, run: Run) -> str:
     """SQL for any DuckDB prompt that shows the rows concerned."""
-    return measure.query.format(lake=str(run.root / "lake" / "batches").replace("'", "''"))
+    return measure.query.format(lake=quoted(run.root / "lake" / "batches")) + ";"
 
 
 def _view(

@@ -13,9 +13,7 @@ from tideline.gates.measures import Level, Limit
 FILE = Path(__file__).with_name("thresholds.yml")
 
 
-def read_limits(
-    suite: str, source: str, measures: Collection[str], file: Path = FILE
-) -> dict[str, dict[Level, Limit]]:
+def read_limits(suite: str, source: str, measures: Collection[str], file: Path = FILE) -> dict[str, dict[Level, Limit]]:
     """Return the limits of a suite for a source: measure -> level -> limit.
 
     Raises
@@ -30,6 +28,10 @@ def read_limits(
         for name, levels in part.items():
             if name not in measures:
                 raise ValueError(f"{file.name}: {suite}.{where} has {name!r}, which the suite does not measure")
+            if set(levels) - set(get_args(Level)):
+                raise ValueError(
+                    f"{file.name}: {suite}.{where}.{name} has levels {sorted(levels)}, only fail and warn are"
+                )
             merged[name] = {**merged.get(name, {}), **levels}
     return {
         name: {

@@ -15,17 +15,19 @@ from tideline.run import Run
 
 SEVERITY = {"fail": "critical", "warn": "warning"}
 
-# The page of Great Expectations asks eleven hosts for scripts and styles. Shown inside the Airflow UI it must ask none.
+# A page of Great Expectations asks eleven hosts for scripts and styles. Shown inside the Airflow UI it must ask none.
 REMOTE = re.compile(
     r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<footer\b.*?</footer>|url\([^)]*https?:[^)]*\)|<!--.*?-->",
     re.DOTALL | re.IGNORECASE,
 )
 HOME_LINK = re.compile(r'href="[^"]*index\.html"')
+SUITE_LINK = re.compile(r'<a href="[^"]*/expectations/[^"]*"\s*>(.*?)</a>', re.DOTALL)
 STYLE = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1f2933; }
 table { border-collapse: collapse; width: 100%; margin: .3rem 0 1rem; }
 th, td { border: 1px solid #cbd2d9; padding: .3rem .6rem; text-align: left; vertical-align: top; }
-nav, .ge-index-page-site-name-title, .btn, .cooltip .top, #side-bar, .navbar { display: none; }
+.sticky, .collapse { display: none; }
+.ge-breadcrumbs { list-style: none; padding: 0; }
 .fa-check-circle::before { content: '\\2714'; color: #18794e; }
 .fa-times::before { content: '\\2718'; color: #c62828; }
 .fa-exclamation-triangle::before { content: '!'; color: #b45309; }
@@ -123,10 +125,11 @@ def _exceptions(info: Any) -> Iterable[str]:
 
 
 def _render(result: Any) -> str:
-    """Render one self-contained page. The site builder would delete the pages of runs that this context has not seen."""
+    """Render one self-contained page. The site builder would delete the pages of other runs."""
     from great_expectations.render.renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
     document = ValidationResultsPageRenderer().render(result)
     page = REMOTE.sub("", DefaultJinjaPageView().render(document, show_how_to_buttons=False))
-    return HOME_LINK.sub('href="../../"', page).replace("</head>", f"{STYLE}</head>", 1)
+    page = SUITE_LINK.sub(r"\1", HOME_LINK.sub('href="../../"', page))
+    return page.replace("</head>", f"{STYLE}</head>", 1)

@@ -49,6 +49,8 @@ def _cosines(
     for index in np.flatnonzero(interests.has_long | interests.has_short):
         rows = slice(starts[index], starts[index + 1])
         cosines[rows] = catalogue.vectors[item[rows]] @ both[index]
+    # Rounding of float32 may reach a little past one.
+    np.clip(cosines, -1.0, 1.0, out=cosines)
     known = catalogue.has_vector[item]
     long = np.where(known & interests.has_long[user], cosines[:, 0], np.nan)
     short = np.where(known & interests.has_short[user], cosines[:, 1], np.nan)

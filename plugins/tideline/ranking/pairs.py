@@ -18,7 +18,8 @@ def contains(sorted_keys: Indices, keys: Indices) -> NDArray[np.bool_]:
     if sorted_keys.size == 0:
         return np.zeros(keys.size, dtype=bool)
     place = np.minimum(np.searchsorted(sorted_keys, keys), sorted_keys.size - 1)
-    return sorted_keys[place] == keys
+    found: NDArray[np.bool_] = sorted_keys[place] == keys
+    return found
 
 
 def first_of_each(user: Indices, item: Indices, excluded: Indices, limit: int, items: int) -> tuple[Indices, Indices]:

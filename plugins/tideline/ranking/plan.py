@@ -26,7 +26,7 @@ class RankingPlan:
     top_k: int
     repeats_allowed: bool
     history_half_life_days: float | None
-    trend_days: int
+    trend_days: float
     weights: Mapping[str, float]
     model_version: str
 
@@ -41,7 +41,7 @@ def load_plan(connection: duckdb.DuckDBPyConnection, run: Run) -> RankingPlan:
     """
     row = connection.execute(
         """
-        select as_of, top_k::bigint, repeats_allowed::boolean, history_half_life_days::double, trend_days::bigint
+        select as_of, top_k::bigint, repeats_allowed::boolean, history_half_life_days::double, trend_days::double
         from read_parquet($1)
         """,
         [str(run.tables / "run_settings.parquet")],

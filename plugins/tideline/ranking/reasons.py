@@ -29,7 +29,7 @@ WITHOUT_EVENT = {
 
 
 def write_reasons(
-    block: Block, catalogue: Catalogue, trend_days: int, user: Indices, item: Indices, parts: NDArray, cited: Cited
+    block: Block, catalogue: Catalogue, trend_days: float, user: Indices, item: Indices, parts: NDArray, cited: Cited
 ) -> list[str]:
     """Write one sentence a row, by its largest part; where none is positive the sentence says so.
 
@@ -46,6 +46,9 @@ def write_reasons(
     rows = np.arange(user.size)
     place = np.where(largest == PARTS.index("own_history"), owns, np.maximum(leads, 0))
     cited_event, cited_item = event[rows, place], event_item[rows, place]
+    # An event with the very item is told as such, whichever part it supports.
+    by_vector = (largest == PARTS.index("long")) | (largest == PARTS.index("short"))
+    largest[by_vector & (leads >= 0) & (cited_item == item)] = PARTS.index("own_history")
     types = listed.event_type.take(cited_event).to_pylist() if len(listed.part) else [None] * user.size
     titles = catalogue.title.take(np.maximum(cited_item, 0)).to_pylist() if len(listed.part) else [None] * user.size
     times = _times(block, catalogue, user, item)
@@ -59,7 +62,7 @@ def write_reasons(
 
 
 def _sentence(
-    part: str, lead: int, title: str | None, kind: str | None, others: int, times: int, trend_days: int
+    part: str, lead: int, title: str | None, kind: str | None, others: int, times: int, trend_days: float
 ) -> str:
     if part == "own_history":
         if times >= REGULAR:
@@ -69,7 +72,7 @@ def _sentence(
         verb = f"you {PAST.get(kind or '', 'chose')} {title}" if title is not None else "of your search"
         return f"Because {verb}" + (f" and {others} other{'s' if others > 1 else ''}" if others else "")
     if part == "trend":
-        return "Popular this week" if trend_days == 7 else f"Popular in the last {trend_days} days"
+        return "Popular this week" if trend_days == 7 else f"Popular in the last {trend_days:g} days"
     return WITHOUT_EVENT[part]
 
 

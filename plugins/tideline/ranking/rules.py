@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 
 def excluded_keys(user: Indices, item: Indices, items: int, *, repeats_allowed: bool) -> Indices:
-    """Return the sorted keys of the pairs that a user may not see: all he has a history with, unless repeats are allowed."""
-    return np.empty(0, dtype=np.int64) if repeats_allowed else np.unique(pair_keys(user, item, items))
+    """Return the sorted keys of pairs that may not be shown: all with a history, unless repeats are allowed.
+
+    The history, `user` and `item`, comes ordered by both, each pair once.
+    """
+    return np.empty(0, dtype=np.int64) if repeats_allowed else pair_keys(user, item, items)
 
 
 def keep(block: Block, catalogue: Catalogue, user: Indices, item: Indices) -> NDArray[np.bool_]:

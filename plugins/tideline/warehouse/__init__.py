@@ -5,6 +5,8 @@ Heavy packages are imported inside functions: a DAG file may import this package
 
 from __future__ import annotations
 
+import yaml
+
 from embeddings.settings import Settings
 from tideline.run import Run
 from tideline.warehouse.builder import PROJECT, WarehouseError, build
@@ -57,8 +59,9 @@ def build_behaviour(run: Run, settings: Settings) -> dict[str, int | float]:
     Raises
     ------
     WarehouseError
-        If a model or test fails; nothing is exported then.
+        If a var given for the run is no setting, or a model or test fails; nothing is exported then.
     """
+    _check_vars(run)
     prepare(run, settings)
     exclude = (*LANDED, *UNIT_TESTS, *(NIGHTLY_ONLY if run.base else ()))
     built = _build(run, settings, BEHAVIOUR_SELECT, exclude)
@@ -91,6 +94,14 @@ def build_marts(run: Run, settings: Settings) -> dict[str, int | float]:
         **built,
         **count(run, {"recommendations": f"{run.kind}_recommendations", "popular": "popular_recommendations"}),
     }
+
+
+def _check_vars(run: Run) -> None:
+    """Refuse a misspelt var, which dbt would ignore without a word."""
+    known = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["defaults"]
+    unknown = sorted(set(run.vars) - set(known))
+    if unknown:
+        raise WarehouseError(f"no such dbt var: {', '.join(unknown)}; the settings are {', '.join(sorted(known))}")
 
 
 def _build(run: Run, settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from embeddings.settings import Settings
 
@@ -34,6 +34,7 @@ def build(
     cache: Path | None = None,
     exclude: Sequence[str] = (),
     full_refresh: bool = False,
+    command: Literal["build", "test"] = "build",
 ) -> dict[str, float]:
     """Run `dbt build` in this process on one DuckDB file, quietly.
 
@@ -49,6 +50,8 @@ def build(
         Folder for dbt's artifacts and log, this call's own.
     cache
         Folder that keeps parsed projects between calls, so that a fresh `target_path` costs no full parse.
+    command
+        `test` runs only tests: dbt runs unit tests alone no other way.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def build(
     database.parent.mkdir(parents=True, exist_ok=True)
     target_path.mkdir(parents=True, exist_ok=True)
     given = json.dumps({"source": source, **vars}, sort_keys=True)
-    arguments = ["--quiet", "--log-level", "none", "--log-level-file", "info", "--log-path", str(target_path), "build"]
+    arguments = ["--quiet", "--log-level", "none", "--log-level-file", "info", "--log-path", str(target_path), command]
     arguments += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target_path)]
     arguments += ["--vars", given, "--select", *select]
     arguments += ["--exclude", *exclude] if exclude else []

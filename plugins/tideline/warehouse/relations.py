@@ -72,6 +72,8 @@ def prepare(run: Run, settings: Settings) -> None:
 
 def attach_results(run: Run, settings: Settings) -> None:
     """Give dbt what Python made: the views `run.scored` and `run.user_gates`, and the intake of the pinned batches."""
+    from tideline.intake.rules import sentence
+
     pinned = _pinned(run)
     with connect(run, settings) as connection:
         _view(connection, "run.scored", contracts.SCORED, sorted(run.scored.glob("part-*.parquet")))
@@ -91,11 +93,11 @@ def attach_results(run: Run, settings: Settings) -> None:
             "create or replace table run.quarantine_summary "
             "(batch_id varchar, file varchar, rule varchar, reason varchar, count bigint)"
         )
-        refused = []
-        for batch in pinned:
-            sentences = _sentences(connection, run.root / "quarantine" / f"{batch['batch_id']}.parquet")
-            for rule, rows in batch["reasons"].items():
-                refused.append((batch["batch_id"], batch["file"], rule, sentences.get(rule), rows))
+        refused = [
+            (batch["batch_id"], batch["file"], rule, sentence(rule), rows)
+            for batch in pinned
+            for rule, rows in batch["reasons"].items()
+        ]
         _insert(connection, "run.quarantine_summary", refused)
 
 
@@ -155,13 +157,6 @@ def _pinned(run: Run) -> list[dict[str, Any]]:
         for batch in list_batches(run.root)
         if batch["batch_id"] in wanted
     ]
-
-
-def _sentences(connection: DuckDBPyConnection, file: Path) -> dict[str, str]:
-    if not file.exists():
-        return {}
-    query = "select rule, min(reason) from read_parquet(?) group by rule"
-    return dict(connection.execute(query, [str(file)]).fetchall())
 
 
 def _insert(connection: DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:

@@ -19,5 +19,5 @@ select
     item_id,
     events,
     users,
-    row_number() over (order by users desc, events desc, item_id) as popularity_rank
+    row_number() over (order by users desc, events desc, item_id asc) as popularity_rank
 from counted

@@ -23,5 +23,5 @@ counted as (
 select
     item_id,
     events_recent,
-    row_number() over (order by events_recent desc, item_id) as trend_rank
+    row_number() over (order by events_recent desc, item_id asc) as trend_rank
 from counted

@@ -19,7 +19,7 @@ DEPTH = 100
 
 @source("own_history")
 def propose(block: Block, catalogue: Catalogue, plan: RankingPlan) -> tuple[Indices, Indices]:
-    """Propose the 100 available items on which a user has the largest decayed weight; none if repeats are not allowed."""
+    """Propose the 100 available items with the largest decayed weight of each user; none if repeats are not allowed."""
     history = block.history
     if not plan.repeats_allowed:
         return history.user[:0], history.item[:0]

@@ -1,0 +1,37 @@
+with
+invoices as (
+    select * from {{ source('online_retail', 'invoices') }}
+),
+
+cleaned as (
+    select
+        _file,
+        _row,
+        _hash,
+        {{ staging_present('"InvoiceNo"') }} as invoice_no,
+        -- The same product is typed 85049E and 85049e.
+        upper(trim({{ staging_present('"StockCode"') }})) as stock_code,
+        nullif(trim({{ staging_present('"Description"') }}), 'nan') as description,
+        "Quantity" as quantity,
+        "UnitPrice" as unit_price,
+        {{ staging_local_timestamp('"InvoiceDate"', 'Europe/London') }} as invoiced_at,
+        case when isfinite("CustomerID") then cast(cast("CustomerID" as bigint) as varchar) end as customer_id
+    from invoices
+)
+
+select
+    *,
+    case
+        when invoice_no like 'C%' then 'cancellation'
+        when
+            stock_code in (
+                'POST', 'DOT', 'C2', 'M', 'D', 'S', 'B', 'BANK CHARGES', 'AMAZONFEE', 'CRUK',
+                '23444', -- Next Day Carriage
+                '23702' -- High Resolution Image
+            )
+            or stock_code like 'GIFT%'
+            or description ilike '%gift voucher%'
+            then 'not_a_product'
+        when quantity <= 0 then 'stock_adjustment'
+    end as ignored_by
+from cleaned

@@ -1,0 +1,253 @@
+"""LanceDB: the tables of vectors below `<root>/vectors/<model>/`. The only module that imports lancedb.
+
+`text_vectors` is the ledger: append-only, one commit an append; readers take the first row of a key, and scans follow
+the order of commits, which compaction keeps. `user_vectors` and `item_vectors` hold what is published; the version
+that a generation uses is tagged with the generation's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from embeddings.model import Model
+from embeddings.settings import Settings
+from embeddings.vector_files import check_vectors, to_column, to_matrix
+
+KEY_BYTES = 16
+TEXT_VECTORS, ITEM_VECTORS, USER_VECTORS = "text_vectors", "item_vectors", "user_vectors"
+_GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
+_KEYS_A_BATCH = 1 << 18
+_ROWS_A_BATCH = 8192
+_SMALL_FRAGMENTS = 100
+# Old versions outlive whoever may still be reading them.
+_GRACE = timedelta(hours=1)
+
+
+class StoreError(RuntimeError):
+    """A table or a version that is not there; the message says what to do."""
+
+
+def model_folder(settings: Settings, model_id: str) -> Path:
+    """Return the folder of a model's tables: two models never meet in one table."""
+    return settings.root / "vectors" / re.sub(r"[^a-z0-9]+", "-", model_id.lower()).strip("-")
+
+
+def append_text_vectors(settings: Settings, model: Model, keys: list[bytes], vectors: NDArray[np.float32]) -> None:
+    """Append to the ledger in one commit: after a crash all of it is there, or none.
+
+    Parameters
+    ----------
+    keys
+        `KEY_BYTES` each.
+    vectors
+        Unit vectors, `[len(keys), d]`.
+    """
+    schema = pa.schema(
+        [
+            pa.field("key", pa.binary(KEY_BYTES), nullable=False),
+            pa.field("vector", pa.list_(pa.float32(), model.dimension), nullable=False),
+        ]
+    )
+    table = _open_or_create(settings, model.model_id, TEXT_VECTORS, schema)
+    table.add(pa.table([pa.array(keys, pa.binary(KEY_BYTES)), to_column(vectors)], schema=schema))
+
+
+def find_text_vectors(
+    settings: Settings, model: Model, keys: list[bytes]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Look up distinct keys in the ledger; where writers met, the first row of a key counts.
+
+    Scans the keys (24 bytes a row) and fetches only the vectors asked for.
+
+    Returns
+    -------
+    known : bool, `[len(keys)]`
+    vectors : float32, `[len(keys), d]`
+        Zero rows where not known.
+    """
+    row_ids = np.full(len(keys), -1, dtype=np.int64)
+    vectors = np.zeros((len(keys), model.dimension), dtype=np.float32)
+    table = _open(settings, model.model_id, TEXT_VECTORS)
+    if table is None or not keys:
+        return row_ids >= 0, vectors
+    wanted = pa.array(keys, pa.binary(KEY_BYTES))
+    for batch in table.search().select(["key"]).with_row_id(True).to_batches(_KEYS_A_BATCH):
+        positions = pc.index_in(batch["key"], value_set=wanted)
+        hits = np.flatnonzero(positions.is_valid().to_numpy(zero_copy_only=False))
+        found = positions.take(pa.array(hits)).to_numpy()
+        new = row_ids[found] < 0
+        # Written backwards, so that the first of a batch's equal keys is the one that stays.
+        row_ids[found[new][::-1]] = batch["_rowid"].to_numpy()[hits[new]][::-1].astype(np.int64)
+    known = row_ids >= 0
+    if known.any():
+        taken = table.take_row_ids(row_ids[known].tolist()).with_row_id().select(["vector"]).to_arrow()
+        order = np.argsort(taken["_rowid"].to_numpy())
+        place = order[np.searchsorted(taken["_rowid"].to_numpy(), row_ids[known].astype(np.uint64), sorter=order)]
+        vectors[known] = to_matrix(taken["vector"], model.dimension)[place]
+    return known, vectors
+
+
+def merge_run(
+    settings: Settings,
+    model_id: str,
+    *,
+    user_vectors: Path,
+    item_vectors: Path,
+    generation: str,
+    everyone: bool = False,
+) -> dict[str, int | str]:
+    """Merge a run's vectors into the tables that are published and tag both versions with the generation.
+
+    Call it at commit, inside the writer's lock. Rows are matched by id; a user's row is replaced by one of the same or
+    a later `as_of` only, so a late nightly keeps the hours after it. A repeated call leaves the same rows.
+
+    Parameters
+    ----------
+    user_vectors, item_vectors
+        Parquet files of the run, as `windows.interest_vectors` and `embed.embed_run` write them.
+    generation
+        Name of the tag; moved if it is there.
+    everyone
+        The run covers all users and items: those that it lacks go (users only up to its `as_of`), and the tables and
+        the ledger are compacted.
+
+    Returns
+    -------
+    dict
+        `model`, `tag`, and for each table its version: `user_vectors_version`, `item_vectors_version`.
+
+    Raises
+    ------
+    ValueError
+        If the generation's name cannot be a tag, an id occurs twice or a vector is not finite.
+    """
+    if not _GENERATION.match(generation):
+        raise ValueError(f"generation {generation!r} cannot be a tag: use letters, digits, '-' and '_'")
+    versions = {
+        name: _merge(settings, model_id, name, file, generation, everyone)
+        for name, file in ((USER_VECTORS, user_vectors), (ITEM_VECTORS, item_vectors))
+    }
+    ledger = _open(settings, model_id, TEXT_VECTORS)
+    if everyone and ledger is not None and ledger.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_FRAGMENTS:
+        _compact(ledger)
+    return {"model": model_id, "tag": generation, **{f"{name}_version": version for name, version in versions.items()}}
+
+
+def forget_generations(settings: Settings, model_id: str, keep: Collection[str]) -> int:
+    """Untag the generations that are not in `keep` and remove versions older than every tag; return how many went.
+
+    Call it inside the writer's lock.
+    """
+    forgotten = set()
+    for name in (USER_VECTORS, ITEM_VECTORS):
+        if (table := _open(settings, model_id, name)) is not None:
+            gone = set(table.tags.list()) - set(keep)
+            for generation in gone:
+                table.tags.delete(generation)
+            if gone:
+                _compact(table)
+            forgotten |= gone
+    return len(forgotten)
+
+
+def read_table(settings: Settings, model_id: str, name: str, generation: str | None = None) -> pa.Table:
+    """Return a table of the store, as a generation saw it or as it is now.
+
+    Raises
+    ------
+    StoreError
+        If there is no such table, or the generation has no tag (never merged, or no longer kept).
+    """
+    table = _open(settings, model_id, name)
+    if table is None:
+        raise StoreError(f"no table {name} of model {model_id} below {settings.root}: publish a run first")
+    if generation is not None:
+        if generation not in table.tags.list():
+            raise StoreError(
+                f"{name} has no version of generation {generation}: it was never merged or is no longer kept"
+            )
+        table.checkout(generation)
+    return table.to_arrow()
+
+
+def _merge(settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool) -> int:
+    with pq.ParquetFile(file, memory_map=True) as rows:
+        check_vectors(rows, file.name)
+        table = _open_or_create(settings, model_id, name, rows.schema_arrow.remove_metadata())
+        changed = (_write_users if name == USER_VECTORS else _write_items)(table, rows, everyone)
+    if everyone and changed:
+        _compact(table)
+    if generation in table.tags.list():
+        table.tags.update(generation, table.version)
+    else:
+        table.tags.create(generation, table.version)
+    return int(table.version)
+
+
+def _write_users(table: Any, rows: pq.ParquetFile, everyone: bool) -> bool:
+    merge = table.merge_insert("user_id").when_matched_update_all(where="target.as_of <= source.as_of")
+    merge = merge.when_not_matched_insert_all()
+    if everyone and (as_of := pc.max(rows.read(columns=["as_of"])["as_of"]).as_py()):
+        merge = merge.when_not_matched_by_source_delete(f"as_of <= cast('{as_of.isoformat()}' as timestamp)")
+    # Streamed: a million users' vectors are 5 GB.
+    batches = rows.iter_batches(_ROWS_A_BATCH)
+    # Absent vectors are null, which lancedb calls bad; really bad ones were refused before.
+    merge.execute(pa.RecordBatchReader.from_batches(rows.schema_arrow, batches), on_bad_vectors="null")
+    return True
+
+
+def _write_items(table: Any, rows: pq.ParquetFile, everyone: bool) -> bool:
+    """Write only the items that changed, if any did: a catalogue seldom does, and an hour should not rewrite it."""
+    data, current = rows.read(), table.to_arrow()
+    dimension = data.schema.field("vector").type.list_size
+    place = pc.fill_null(pc.index_in(data["item_id"], value_set=current["item_id"]), -1).to_numpy()
+    old, new = to_matrix(current["vector"], dimension), to_matrix(data["vector"], dimension)
+    changed = place < 0
+    changed[~changed] = (new[~changed] != old[place[~changed]]).any(axis=1)
+    gone = everyone and np.count_nonzero(place >= 0) < len(current)
+    if not gone and not changed.any():
+        return False
+    merge = table.merge_insert("item_id").when_matched_update_all().when_not_matched_insert_all()
+    if gone:
+        merge = merge.when_not_matched_by_source_delete()
+    merge.execute(data if gone else data.filter(pa.array(changed)))
+    return True
+
+
+def _compact(table: Any) -> None:
+    """Compact, and remove old versions up to the oldest tag: Lance refuses to clean up where it would meet one."""
+    tagged = {tag["version"] for tag in table.tags.list().values()}
+    # Lance gives local times without a zone.
+    times = [v["timestamp"].astimezone(UTC) for v in table.list_versions() if v["version"] in tagged]
+    age = datetime.now(UTC) - min(times) + timedelta(seconds=1) if times else _GRACE
+    table.optimize(cleanup_older_than=max(_GRACE, age))
+
+
+def _open(settings: Settings, model_id: str, name: str) -> Any | None:
+    folder = model_folder(settings, model_id)
+    if not (folder / f"{name}.lance").is_dir():
+        return None
+    try:
+        return lancedb.connect(folder).open_table(name)
+    except ValueError:  # its folder is there, its first version not yet: another process is making it
+        return None
+
+
+def _open_or_create(settings: Settings, model_id: str, name: str, schema: pa.Schema) -> Any:
+    table = _open(settings, model_id, name)
+    if table is not None:
+        return table
+    folder = model_folder(settings, model_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    return lancedb.connect(folder).create_table(name, schema=schema, exist_ok=True)

@@ -1,0 +1,21 @@
+"""Landing files become immutable batches of the lake; what breaks a rule goes to the quarantine."""
+
+from __future__ import annotations
+
+from tideline.intake.accounts import LostRowsError, StagingError
+from tideline.intake.batches import lake_files, list_batches
+from tideline.intake.errors import LandingError
+from tideline.intake.fetch import fetch_movielens_1m
+from tideline.intake.process import take_in
+from tideline.intake.summary import summaries
+
+__all__ = [
+    "LandingError",
+    "LostRowsError",
+    "StagingError",
+    "fetch_movielens_1m",
+    "lake_files",
+    "list_batches",
+    "summaries",
+    "take_in",
+]

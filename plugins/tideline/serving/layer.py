@@ -1,0 +1,111 @@
+"""The layer that a run brings: its rows counted, hashed and measured in the run's own warehouse, before any lock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from tideline.run import Run
+from tideline.serving.fingerprint import fingerprint
+from tideline.serving.tables import WarehouseIncompleteError
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a run would publish."""
+
+    rows: int
+    users: int
+    rows_hash: str
+    content_hash: str
+    metrics: tuple[dict[str, Any], ...]
+    stages: tuple[dict[str, Any], ...]
+
+
+def utc(moment: datetime) -> datetime:
+    """Return an instant as the tables hold it: UTC without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def measure(desk: duckdb.DuckDBPyConnection, run: Run) -> Layer:
+    """Count, hash and measure the layer of a run on its desk.
+
+    Raises
+    ------
+    WarehouseIncompleteError
+        If the rows belong to another generation or `as_of` than the run's.
+    """
+    table = f"built.{run.kind}_recommendations"
+    _check_origin(desk, run, table)
+    # Not intake and quarantine: they grow with every batch that lands, without a result changing.
+    content = [table, "built.user_interests"]
+    if run.kind == "nightly":
+        content += ["built.popular_recommendations", "built.items"]
+    rows, users = _one(desk, f"select count(*), count(distinct user_id) from {table}")
+    return Layer(
+        rows=rows,
+        users=users,
+        rows_hash=fingerprint(desk, [table]),
+        content_hash=fingerprint(desk, content),
+        metrics=tuple(_metrics(desk, run, table)),
+        stages=tuple(_stages(run)),
+    )
+
+
+def _check_origin(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> None:
+    expected = (run.generation, utc(run.window.as_of))
+    found = desk.execute(
+        f"select generation, as_of from {table} union select generation, as_of from built.user_interests"
+    ).fetchall()
+    if strangers := [row for row in found if row != expected]:
+        raise WarehouseIncompleteError(
+            f"{run.warehouse} holds rows of {strangers[0][0]} as of {strangers[0][1]}, expected {expected[0]} as of "
+            f"{expected[1]}: rerun the run from its first task"
+        )
+
+
+def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict[str, Any]]:
+    items, users, users_with_vector = (
+        _one(desk, query)[0]
+        for query in (
+            "select count(distinct item_id) / nullif((select count(*) from built.items where is_available), 0) "
+            f"from {table}",
+            f"select count(distinct user_id) from {table}",
+            "select count(gate) / nullif(count(*), 0) from built.user_interests",
+        )
+    )
+    measured = [
+        ("coverage", run.kind, items, None),
+        ("users_served", run.kind, users, "users"),
+        ("users_with_interest_vector", run.kind, users_with_vector, None),
+    ]
+    shares = desk.execute(
+        "select coalesce(candidate_sources[1], 'none'), count(*) / sum(count(*)) over () "
+        f"from {table} group by 1 order by 1"
+    ).fetchall()
+    measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
+    return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
+
+
+def _stages(run: Run) -> list[dict[str, Any]]:
+    """Return the stages before publish; of a stage that was repeated, the last attempt."""
+    file = run.path / "stages.jsonl"
+    stages: dict[str, dict[str, Any]] = {}
+    for text in file.read_text().splitlines() if file.exists() else []:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue  # the line of a stage that was killed while writing it
+        if line["stage"] != "publish":
+            stages[line["stage"]] = {name: line.get(name) for name in ("stage", "seconds", "peak_mb")}
+    return list(stages.values())
+
+
+def _one(desk: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row = desk.execute(query).fetchone()
+    assert row is not None
+    return tuple(row)

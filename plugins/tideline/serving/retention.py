@@ -1,0 +1,70 @@
+"""What is kept of the past: the last few snapshots, and the run folders that they and the runs in progress need."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from embeddings.settings import Settings
+from tideline.run import RUN_ID
+from tideline.serving.manifest import Manifest, list_manifests
+from tideline.serving.pointer import current_snapshot, list_snapshots, serving_folder
+from tideline.serving.vectors import forget_vectors
+
+MARKER = "published.json"
+"""Written into a run's folder when its publication ended. Without it, and without a manifest, a run is in progress."""
+
+
+def clean_up(settings: Settings, run_id: str) -> list[str]:
+    """Delete old snapshots and run folders, under the publishers' lock; return the names of what was deleted.
+
+    Kept are the current snapshot and the newest `keep_generations` others; the runs that built a kept generation or a
+    layer of the current one; every run that has not ended, and `run_id`; and the base of each of these. Manifests are
+    never deleted, nor is anything whose name is not ours. A reader that has a deleted snapshot open goes on reading it.
+    """
+    root = settings.root
+    serving = serving_folder(root)
+    current = current_snapshot(serving)
+    others = [snapshot for snapshot in list_snapshots(serving) if current is None or snapshot.path != current.path]
+    doomed, kept = others[: -settings.keep_generations], others[-settings.keep_generations :]
+    manifests = {entry.generation: entry for entry in list_manifests(root)}
+    generations = {snapshot.generation for snapshot in kept}
+    if current:
+        generations |= {current.generation, *_layers(manifests.get(current.generation))}
+    deleted = []
+    for snapshot in doomed:
+        snapshot.path.unlink()
+        deleted.append(snapshot.path.name)
+    if doomed:
+        forget_vectors(settings, manifests.values(), [*kept, *([current] if current else [])])
+    wanted = {entry.run_id for name, entry in manifests.items() if name in generations} | {run_id}
+    ended = {entry.run_id for entry in manifests.values()}
+    for folder in _removable(root, wanted, ended):
+        shutil.rmtree(folder, ignore_errors=True)
+        deleted.append(folder.name)
+    return deleted
+
+
+def _layers(entry: Manifest | None) -> set[str]:
+    return {entry.layers["nightly"], *entry.layers["hours"]} - {None} if entry else set()
+
+
+def _removable(root: Path, wanted: set[str], ended: set[str]) -> list[Path]:
+    folders = {
+        path.name: path
+        for path in sorted((root / "runs").glob("*"))
+        if RUN_ID.match(path.name) and path.is_dir() and not path.is_symlink()
+    }
+    in_progress = {name for name, path in folders.items() if name not in ended and not (path / MARKER).exists()}
+    kept = wanted | in_progress
+    bases = {_base(folders[name]) for name in kept if name in folders}
+    return [path for name, path in folders.items() if name not in kept | bases]
+
+
+def _base(folder: Path) -> str | None:
+    try:
+        base = json.loads((folder / "run.json").read_text())["base"]
+    except (OSError, ValueError, KeyError):
+        return None  # a run that is being opened right now
+    return str(base) if base else None

@@ -1,0 +1,1 @@
+"""Pages inside the Airflow UI: what is published, and what the gates said."""
