@@ -59,13 +59,14 @@ typecheck: install
 install: $(INSTALLED)
 
 # uv installs in seconds what takes pip minutes. It does not read pip's configuration, hence --find-links; torch is
-# locked without a local suffix, so that a machine that offers a CPU build may use it.
+# locked without a local suffix, so that a machine that offers a CPU build may use it. Compiling once here spares every
+# process that may not write bytecode several seconds of imports.
 $(INSTALLED): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: Tideline needs Python 3.11: install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing Tideline and what it needs into $(VENV) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(shell sed -n 's/^# uv==//p' requirements.lock)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"}
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"}
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@rm -f $(VENV)/.installed-* && touch $@
 

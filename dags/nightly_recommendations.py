@@ -28,7 +28,7 @@ from tideline.schedules import timetable
 from tideline.window import INSTANT_PATTERN, resolve
 
 settings = load_settings()
-INSTANT = Param(None, type=["null", "string"], pattern=INSTANT_PATTERN, description="A date or an ISO 8601 timestamp")
+INSTANT = {"type": ["null", "string"], "pattern": INSTANT_PATTERN, "description": "A date or an ISO 8601 timestamp"}
 
 
 @dag(
@@ -39,7 +39,7 @@ INSTANT = Param(None, type=["null", "string"], pattern=INSTANT_PATTERN, descript
     max_active_runs=2,
     tags=["tideline", "nightly", settings.source],
     default_args={"owner": "data-team", "retries": settings.task_retries, "retry_delay": pendulum.duration(minutes=1)},
-    params={"as_of": INSTANT, "window_start": INSTANT},
+    params={"as_of": Param(None, **INSTANT), "window_start": Param(None, **INSTANT)},
     doc_md=__doc__,
 )
 def nightly_recommendations() -> None:
@@ -50,19 +50,19 @@ def nightly_recommendations() -> None:
         context = get_current_context()
         return stages.open_run(resolve("nightly", context), context["run_id"])
 
-    run_id = open_run()
+    opened = open_run()
     outlet = Asset(assets.recommendations(settings, "nightly"))
     chain(
-        task(stages.take_in, queue="warehouse")(run_id),
-        task(stages.check_staging, queue="warehouse")(run_id),
-        task(stages.build_behaviour, queue="warehouse")(run_id),
-        task(stages.check_behaviour, queue="warehouse")(run_id),
-        task(stages.embed, queue="gpu")(run_id),
-        task(stages.fuse_interests, queue="warehouse")(run_id),
-        task(stages.rank, queue="warehouse")(run_id),
-        task(stages.build_marts, queue="warehouse")(run_id),
-        task(stages.check_recommendations, queue="warehouse")(run_id),
-        task(stages.publish, queue="warehouse", outlets=[outlet])(run_id),
+        task(stages.take_in, queue="warehouse")(opened),
+        task(stages.check_staging, queue="warehouse")(opened),
+        task(stages.build_behaviour, queue="warehouse")(opened),
+        task(stages.check_behaviour, queue="warehouse")(opened),
+        task(stages.embed, queue="gpu")(opened),
+        task(stages.fuse_interests, queue="warehouse")(opened),
+        task(stages.rank, queue="warehouse")(opened),
+        task(stages.build_marts, queue="warehouse")(opened),
+        task(stages.check_recommendations, queue="warehouse")(opened),
+        task(stages.publish, queue="warehouse", outlets=[outlet])(opened),
     )
 
 

@@ -137,7 +137,8 @@ def _load(model: Model, threads: int) -> Any:
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # loading takes a second, and a bar is noise in a task's log
+    # Loading takes a second, and a bar is noise in a task's log.
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.set_num_threads(threads)
     transformer = SentenceTransformer(
         str(model.path),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from embeddings.merging import merge_items, merge_users
 from embeddings.model import Model
 from embeddings.settings import Settings
+from embeddings.upkeep import compact, prune
 from embeddings.vector_files import check_vectors, to_column, to_matrix
 
 KEY_BYTES = 16
 TEXT_VECTORS, ITEM_VECTORS, USER_VECTORS = "text_vectors", "item_vectors", "user_vectors"
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
 _KEYS_A_BATCH = 1 << 18
-_ROWS_A_BATCH = 8192
 _SMALL_FRAGMENTS = 100
-# Old versions outlive whoever may still be reading them.
-_GRACE = timedelta(hours=1)
 
 
 class StoreError(RuntimeError):
@@ -140,7 +138,7 @@ def merge_run(
     }
     ledger = _open(settings, model_id, TEXT_VECTORS)
     if everyone and ledger is not None and ledger.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_FRAGMENTS:
-        _compact(ledger)
+        compact(ledger)
     return {"model": model_id, "tag": generation, **{f"{name}_version": version for name, version in versions.items()}}
 
 
@@ -156,7 +154,7 @@ def forget_generations(settings: Settings, model_id: str, keep: Collection[str])
             for generation in gone:
                 table.tags.delete(generation)
             if gone:
-                _compact(table)
+                prune(table)
             forgotten |= gone
     return len(forgotten)
 
@@ -185,53 +183,14 @@ def _merge(settings: Settings, model_id: str, name: str, file: Path, generation:
     with pq.ParquetFile(file, memory_map=True) as rows:
         check_vectors(rows, file.name)
         table = _open_or_create(settings, model_id, name, rows.schema_arrow.remove_metadata())
-        changed = (_write_users if name == USER_VECTORS else _write_items)(table, rows, everyone)
+        changed = (merge_users if name == USER_VECTORS else merge_items)(table, rows, everyone)
     if everyone and changed:
-        _compact(table)
+        compact(table)
     if generation in table.tags.list():
         table.tags.update(generation, table.version)
     else:
         table.tags.create(generation, table.version)
     return int(table.version)
-
-
-def _write_users(table: Any, rows: pq.ParquetFile, everyone: bool) -> bool:
-    merge = table.merge_insert("user_id").when_matched_update_all(where="target.as_of <= source.as_of")
-    merge = merge.when_not_matched_insert_all()
-    if everyone and (as_of := pc.max(rows.read(columns=["as_of"])["as_of"]).as_py()):
-        merge = merge.when_not_matched_by_source_delete(f"as_of <= cast('{as_of.isoformat()}' as timestamp)")
-    # Streamed: a million users' vectors are 5 GB.
-    batches = rows.iter_batches(_ROWS_A_BATCH)
-    # Absent vectors are null, which lancedb calls bad; really bad ones were refused before.
-    merge.execute(pa.RecordBatchReader.from_batches(rows.schema_arrow, batches), on_bad_vectors="null")
-    return True
-
-
-def _write_items(table: Any, rows: pq.ParquetFile, everyone: bool) -> bool:
-    """Write only the items that changed, if any did: a catalogue seldom does, and an hour should not rewrite it."""
-    data, current = rows.read(), table.to_arrow()
-    dimension = data.schema.field("vector").type.list_size
-    place = pc.fill_null(pc.index_in(data["item_id"], value_set=current["item_id"]), -1).to_numpy()
-    old, new = to_matrix(current["vector"], dimension), to_matrix(data["vector"], dimension)
-    changed = place < 0
-    changed[~changed] = (new[~changed] != old[place[~changed]]).any(axis=1)
-    gone = everyone and np.count_nonzero(place >= 0) < len(current)
-    if not gone and not changed.any():
-        return False
-    merge = table.merge_insert("item_id").when_matched_update_all().when_not_matched_insert_all()
-    if gone:
-        merge = merge.when_not_matched_by_source_delete()
-    merge.execute(data if gone else data.filter(pa.array(changed)))
-    return True
-
-
-def _compact(table: Any) -> None:
-    """Compact, and remove old versions up to the oldest tag: Lance refuses to clean up where it would meet one."""
-    tagged = {tag["version"] for tag in table.tags.list().values()}
-    # Lance gives local times without a zone.
-    times = [v["timestamp"].astimezone(UTC) for v in table.list_versions() if v["version"] in tagged]
-    age = datetime.now(UTC) - min(times) + timedelta(seconds=1) if times else _GRACE
-    table.optimize(cleanup_older_than=max(_GRACE, age))
 
 
 def _open(settings: Settings, model_id: str, name: str) -> Any | None:

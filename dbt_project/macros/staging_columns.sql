@@ -5,12 +5,18 @@
 
 
 {#- ISO 8601 text as UTC, null if it cannot be read. Without an offset it is taken as UTC, whatever the session's zone.
-    (A cast of '...+02:00' to timestamp drops the offset; a cast to timestamptz takes the session's zone for the rest.) -#}
+    (A cast of '...+02:00' to timestamp drops the offset; a cast to timestamptz takes the session's zone for the rest, and
+    wants seconds and a capital Z, which are put in where they lack.) -#}
 {% macro staging_iso_timestamp(text) -%}
     case
         when not regexp_matches({{ text }}, '^\s*\d{4}-\d{1,2}-\d{1,2}([T ]|\s*$)') then cast(null as timestamp)
         when regexp_matches({{ text }}, ':\d{2}(\.\d+)?\s*([Zz]|[+-]\d{2}(:?\d{2})?|[A-Z][A-Za-z_]+(/[A-Za-z_+-]+)*)\s*$')
-            then timezone('UTC', try_cast({{ text }} as timestamptz))
+            then timezone('UTC', coalesce(
+                try_cast({{ text }} as timestamptz),
+                try_cast(
+                    replace(regexp_replace({{ text }}, '([T ]\d{1,2}:\d{2})\s*([Zz]|[+-])', '\1:00\2'), 'z', 'Z') as timestamptz
+                )
+            ))
         else try_cast({{ text }} as timestamp)
     end
 {%- endmacro %}

@@ -1,6 +1,6 @@
 """What the tasks of a DAG run do, in order: thin calls into the rooms, each one timed and recorded.
 
-Each stage takes the run id, does its work in the run's own folder and returns counts. A stage may be repeated:
+Each stage takes the id of an opened run (Airflow reserves the name `run_id` for its own), does its work in the run's own folder and returns counts. A stage may be repeated:
 it starts from what the stage before it left. `open_run` comes first, `publish` is the only one whose effect others see.
 """
 
@@ -28,9 +28,9 @@ def stage(work: Callable[[Run, Settings], Counts]) -> Callable[[str], Counts]:
     """Make a stage: load the run, do the work, append name, seconds, counts and peak memory to `stages.jsonl`."""
 
     @functools.wraps(work)
-    def recorded(run_id: str) -> Counts:
+    def recorded(opened: str) -> Counts:
         settings = load_settings()
-        run = load_run(run_id, settings)
+        run = load_run(opened, settings)
         started = time.perf_counter()
         with _PeakMemory() as peak:
             counts = work(run, settings)
@@ -38,12 +38,12 @@ def stage(work: Callable[[Run, Settings], Counts]) -> Callable[[str], Counts]:
         line = {"stage": work.__name__, "seconds": seconds, "rows": counts, "peak_mb": peak.megabytes}
         with (run.path / "stages.jsonl").open("a") as stream:
             stream.write(json.dumps(line) + "\n")
-        log.info("%s of %s: %.1f s, %s", work.__name__, run_id, seconds, counts)
+        log.info("%s of %s: %.1f s, %s", work.__name__, opened, seconds, counts)
         return counts
 
-    # The task decorator reads the signature: it must see `run_id`, not the work's own parameters.
+    # The task decorator reads the signature: it must see `opened`, not the work's own parameters.
     del recorded.__wrapped__  # type: ignore[attr-defined]
-    recorded.__annotations__ = {"run_id": str, "return": dict}
+    recorded.__annotations__ = {"opened": str, "return": dict}
     return recorded
 
 
@@ -80,7 +80,9 @@ def pin(run: Run, settings: Settings) -> Run:
     from tideline.ranking import RANKER_VERSION
     from tideline.serving import manifest
 
-    earlier = [entry for entry in manifest.list_manifests(settings.root) if entry.as_of < run.window.as_of]
+    earlier = [
+        entry for entry in manifest.list_manifests(settings.root) if entry.applied and entry.as_of < run.window.as_of
+    ]
     used = {batch for entry in earlier for batch in entry.batches}
     batches = tuple(batch["batch_id"] for batch in list_batches(settings.root))
     base = manifest.base_for(run, settings.root) if run.kind == "hourly" else None
@@ -163,11 +165,11 @@ def publish(run: Run, settings: Settings) -> Counts:
     return dict(publish(run, settings))
 
 
-def has_users(run_id: str) -> bool:
+def has_users(opened: str) -> bool:
     """Say whether anybody was active; an hour without anybody ends here, successfully."""
     import duckdb
 
-    run = load_run(run_id, load_settings())
+    run = load_run(opened, load_settings())
     with duckdb.connect(str(run.warehouse), read_only=True) as connection:
         row = connection.execute("select count(*) from int_users__in_scope").fetchone()
     return bool(row and row[0])

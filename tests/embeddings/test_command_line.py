@@ -63,7 +63,6 @@ def test_texts_become_vectors_and_vectors_interests(tmp_path: Path) -> None:
     assert (counts["items"], counts["item_vectors"], counts["events"], counts["event_vectors"]) == (3, 2, 2, 1)
     assert (counts["asked"], counts["empty"], counts["embedded"]) == (5, 2, 3)
     assert "Zanzibar" not in done.stderr and "Heat" not in done.stderr
-    assert json.loads(run(home, *embed).stdout)["embedded"] == 0
     item_vectors = pq.read_table(vectors / "item_vectors.parquet")
     assert item_vectors.column_names == [column.name for column in contracts.ITEM_VECTORS]
     assert item_vectors["item_id"].to_pylist() == ["i1", "i3"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embeddings import store
+from embeddings import store, upkeep
 from embeddings.model import describe_model
 from embeddings.settings import Settings
 from embeddings.store import ITEM_VECTORS, USER_VECTORS, StoreError, forget_generations, merge_run, read_table
@@ -121,7 +121,8 @@ def test_forgotten_generations_go_and_kept_ones_stay_readable(shop: Shop) -> Non
 
 
 def test_old_versions_go_up_to_the_oldest_tag(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_GRACE", timedelta(0))
+    monkeypatch.setattr(upkeep, "_GRACE", timedelta(milliseconds=1))
+    monkeypatch.setattr(upkeep, "_MARGIN", timedelta(milliseconds=5))
     for number in range(6):
         shop.merge(f"night{number}", {"ann": number}, {"heat": number}, DAY + timedelta(days=number))
     folder = store.model_folder(shop.settings, shop.model) / "user_vectors.lance" / "data"

@@ -32,7 +32,8 @@ def test_mixed_formats_of_one_folder_become_one_table(
     land("events/lines.jsonl", f'{{"user_id": "007", "item_id": "i 1", "event_type": "view", "event_at": "{at}"}}\n')
     land_parquet(
         "events/typed.parquet",
-        f"select '007' as user_id, 'i 1' as item_id, 'view' as event_type, timestamp '{at}' as event_at, 3::tinyint as event_value, true as never_declared",
+        f"select '007' as user_id, 'i 1' as item_id, 'view' as event_type, timestamp '{at}' as event_at, "
+        "3::tinyint as event_value, true as never_declared",
     )
     land_parquet(
         "events/zoned.parquet",

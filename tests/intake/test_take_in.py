@@ -1,4 +1,4 @@
-"""Intake adds batches and changes none: again, with more files, with equal files, and with a second intake beside it."""
+"""Intake adds batches and changes none: again, with more files, with equal files, and with a second one beside it."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ TIMES = {
     "2020-01-01T10:00:00+05:30": "2020-01-01 04:30:00",
     "2020-01-01T10:00:00-0800": "2020-01-01 18:00:00",
     "2020-01-01T10:00+02": "2020-01-01 08:00:00",
+    "2020-01-01 10:00z": "2020-01-01 10:00:00",
+    "2020-01-01T10:00:00z": "2020-01-01 10:00:00",
     "2020-07-01T10:00:00 Europe/London": "2020-07-01 09:00:00",
     "1969-12-31T23:59:59Z": "1969-12-31 23:59:59",
 }
@@ -56,9 +58,8 @@ def test_ids_are_text_and_optional_values_may_be_empty_absent_or_wrong(
     settings_for: Callable[..., Settings], land: Callable[[str, str], Path]
 ) -> None:
     ids = ["007", "7", "a b", 'say ""hi""', "naïve", "🌊", "ABC", "abc", " lead", "x" * 1000]
-    rows = "".join(
-        f'"{text}",i,view,2020-01-01,{value}\n' for text, value in zip(ids, ["", "2.5", "nan", "many", *"123456"])
-    )
+    values = ["", "2.5", "nan", "many", *"123456"]
+    rows = "".join(f'"{text}",i,view,2020-01-01,{value}\n' for text, value in zip(ids, values, strict=True))
     land("events/e.csv", "user_id,item_id,event_type,event_at,event_value\n" + rows)
     land("items/bare.csv", "item_id\n00\n")
     land("items/full.csv", "item_id,title,available_from,available_until,updated_at\n01,,,2021-01-01,never\n")
@@ -70,7 +71,8 @@ def test_ids_are_text_and_optional_values_may_be_empty_absent_or_wrong(
     assert set(users) == {text.replace('""', '"') for text in ids}
     assert [users[text] for text in ("007", "7", "a b", 'say "hi"')] == [None, 2.5, None, None]
     found = duckdb.execute(
-        "select item_id, title, available_from, available_until::varchar, updated_at from read_parquet($1) order by item_id",
+        "select item_id, title, available_from, available_until::varchar, updated_at from read_parquet($1) "
+        "order by item_id",
         [list(map(str, items))],
     ).fetchall()
     assert found == [("00", None, None, None, None), ("01", None, None, "2021-01-01 00:00:00", None)]

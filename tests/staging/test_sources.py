@@ -10,7 +10,7 @@ import duckdb
 from embeddings.settings import Settings
 from tideline.intake import lake_files, list_batches, take_in
 
-LINE = "invoice, code, name, quantity, at, price, customer"
+LINE = "invoice, code, name, quantity, moment, price, customer"
 LINES = [
     ("536365", "85123a", "WHITE HEART ", 6, "2010-12-01 08:26", 2.55, 17850),  # winter: UTC
     ("540000", "85123A", "WHITE HEART", 1, "2011-07-01 08:26", 2.55, 17850),  # summer: an hour earlier in UTC
@@ -35,7 +35,7 @@ def test_online_retail_sets_aside_what_is_no_purchase_and_names_products_from_th
     land_parquet(
         "retail.parquet",
         'select invoice as "InvoiceNo", code as "StockCode", name as "Description", quantity::bigint as "Quantity", '
-        'at::timestamp_ns as "InvoiceDate", price::double as "UnitPrice", customer::double as "CustomerID", '
+        'moment::timestamp_ns as "InvoiceDate", price::double as "UnitPrice", customer::double as "CustomerID", '
         f"'United Kingdom' as \"Country\" from (values {values}) as lines({LINE})",
     )
     settings = settings_for("online_retail")
@@ -61,7 +61,8 @@ def test_movielens_genres_are_joined_and_titles_keep_their_year(
 ) -> None:
     land(
         "ml-1m.inter",
-        'user_id:token\titem_id:token\trating:float\ttimestamp:float\r\n1m_1\t"Great Performances" (1993)\t5\t978300760\r\n',
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float\r\n"
+        '1m_1\t"Great Performances" (1993)\t5\t978300760\r\n',
     )
     land(
         "ml-1m.item",

@@ -44,7 +44,7 @@ def write_picture(readme: Path = README) -> None:
 
 
 def _next_tasks(dag: DAG, task_id: str) -> list[str]:
-    """Return the direct successors that no other successor leads to: every task takes the run id of `open_run`."""
+    """Return the direct successors that no other successor leads to: every task takes what comes from `open_run`."""
     later = dag.get_task(task_id).downstream_task_ids
     beyond = {name for other in later for name in dag.get_task(other).get_flat_relative_ids(upstream=False)}
     return sorted(later - beyond)
