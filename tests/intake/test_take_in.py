@@ -14,7 +14,7 @@ import pytest
 
 from embeddings.settings import Settings
 from tideline.contracts import LAKE_EVENTS, LAKE_ITEMS
-from tideline.intake import LandingError, lake_files, list_batches, take_in
+from tideline.intake import LandingError, batches, lake_files, list_batches, take_in
 
 Land = Callable[[str, bytes | str], Path]
 HEADER = "user_id,item_id,event_type,event_at\n"
@@ -30,13 +30,22 @@ def test_only_what_is_new_is_taken_in(settings_for: Callable[..., Settings], lan
     before = list_batches(settings.root)
     assert [batch["landed_at"] for batch in before] == ["2020-02-01T00:00:00+00:00"] * 2
 
+    scratch = settings.root / "intake"
+    scratch.rmdir()
     os.utime(first, (1, 1))  # touched, but the same
-    land("events/second.csv", HEADER + ROW)
+    take_in(settings)
+    assert not scratch.exists()  # nothing was loaded
+    second = land("events/second.csv", HEADER + ROW)
     land("events/.hidden.csv", HEADER + ROW)
     land("events/still_coming.csv.part", HEADER)
     counts = take_in(settings, landed_at=datetime(2020, 2, 2, tzinfo=UTC))
     assert (counts["files"], counts["batches"], counts["rows_read"]) == (3, 1, 1)
     assert list_batches(settings.root)[:2] == before
+
+    content, stamp = second.read_bytes(), second.stat().st_mtime_ns
+    second.write_bytes(content.replace(b"2020", b"2019"))  # what nobody does: it shows that size and time are enough
+    os.utime(second, ns=(stamp, stamp))
+    assert take_in(settings)["batches"] == 0
 
     first.write_text(HEADER + "u,i,view,2020-01-03\n")  # the same name, other content
     assert take_in(settings)["batches"] == 1
@@ -112,6 +121,27 @@ def test_a_retyped_column_stops_the_intake(
     assert list_batches(settings.root) == []
 
 
+def test_an_intake_that_comes_second_leaves_the_first_ones_batch(
+    settings_for: Callable[..., Settings], land: Land, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land("events/e.csv", HEADER + ROW + ",i,view,2020-01-01\n")
+    settings = settings_for()
+    original = batches.sync
+    first = {}
+
+    def overtaken(path: Path) -> None:
+        if not first:
+            monkeypatch.setattr(batches, "sync", original)
+            first.update(take_in(settings, landed_at=datetime(2021, 1, 1, tzinfo=UTC)))
+        original(path)
+
+    monkeypatch.setattr(batches, "sync", overtaken)
+    second = take_in(settings, landed_at=datetime(2022, 1, 1, tzinfo=UTC))
+    assert (first["batches"], second["batches"], second["rows_read"]) == (1, 0, 0)
+    assert [batch["landed_at"] for batch in list_batches(settings.root)] == ["2021-01-01T00:00:00+00:00"]
+    assert list((settings.root / "intake").iterdir()) == []
+
+
 def test_two_intakes_at_once_leave_one_batch_for_each_file(settings_for: Callable[..., Settings], land: Land) -> None:
     for n in range(6):
         land(f"events/{n}.csv", HEADER + f"u{n},i,view,2020-01-01\n,i,view,2020-01-01\n")
@@ -125,11 +155,11 @@ def test_two_intakes_at_once_leave_one_batch_for_each_file(settings_for: Callabl
     outputs = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert sum(int(out) for out, _ in outputs) == 6
-    batches = list_batches(settings.root)
-    assert sorted(batch["file"] for batch in batches) == [f"events/{n}.csv" for n in range(6)]
-    assert {(b["rows_read"], b["accepted"], b["quarantined"]) for b in batches} == {(2, 1, 1)}
+    added = list_batches(settings.root)
+    assert sorted(batch["file"] for batch in added) == [f"events/{n}.csv" for n in range(6)]
+    assert {(b["rows_read"], b["accepted"], b["quarantined"]) for b in added} == {(2, 1, 1)}
     assert sorted(path.stem for path in (settings.root / "quarantine").iterdir()) == sorted(
-        b["batch_id"] for b in batches
+        b["batch_id"] for b in added
     )
     assert list((settings.root / "intake").iterdir()) == []
     assert take_in(settings)["batches"] == 0

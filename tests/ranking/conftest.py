@@ -93,7 +93,8 @@ def _tables(world: World) -> dict[str, str]:
         "order by user_id, event_at, event_id",
         "short_window_behaviour": f"{window} {age} <= {world.short_days} order by user_id, event_at, event_id",
         "user_item_history": "select user_id, item_id, count(*) as events, max(event_at) as last_event_at, "
-        f"sum({decay})::decimal(18, 9) as decayed_weight, max((event_at, event_id))[2] as last_event_id "
+        f"sum({decay})::decimal(18, 9) as decayed_weight, max((event_at, event_id))[2] as last_event_id, "
+        "max((event_at, event_id, event_type))[3] as last_event_type "
         f"{items} group by all order by user_id, item_id",
         "item_popularity": "select *, row_number() over (order by users desc, events desc, item_id) as popularity_rank "
         f"from (select item_id, count(*) as events, count(distinct user_id) as users {items} group by item_id)",

@@ -66,7 +66,7 @@ def test_an_event_older_than_both_windows_is_cited_by_the_history(new_world, mak
     (row,) = ranked_rows(make_run(world))
     parts = {part["part"]: part["value"] for part in row["score_parts"]}
     assert parts["own_history"] == pytest.approx(0.6 * 4 / 5)
-    assert [(cited["event_id"], cited["event_type"]) for cited in row["because"]] == [("e2", None)]
+    assert [(cited["event_id"], cited["event_type"]) for cited in row["because"]] == [("e2", "purchase")]
     assert row["because"][0]["contribution"] == pytest.approx(parts["own_history"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +54,21 @@ def test_times_are_utc_whatever_their_spelling_and_the_zone_of_the_machine(
     (events,), _ = lake_files(settings.root, [batch["batch_id"]])
     read = duckdb.execute(f"select event_at::varchar from '{events}' order by user_id::int").fetchall()
     assert [text for (text,) in read] == list(TIMES.values())
+
+
+@pytest.mark.usefixtures("machine_elsewhere")
+def test_the_id_of_an_event_hashes_its_raw_columns_and_not_the_zone_of_the_machine(
+    settings_for: Callable[..., Settings], land_parquet: Callable[[str, str], Path]
+) -> None:
+    row = "'u' as user_id, 'i' as item_id, 'view' as event_type, timestamptz '2020-01-01 00:00:00+00' as event_at"
+    land_parquet("events/e.parquet", f"select {row} union all select {row}")
+    settings = settings_for()
+    take_in(settings)
+    (events,), _ = lake_files(settings.root, [batch["batch_id"] for batch in list_batches(settings.root)])
+    raw = {"event_id": None, "user_id": "u", "item_id": "i", "event_type": "view", "event_at": "2020-01-01 00:00:00+00"}
+    raw |= dict.fromkeys(("event_value", "event_text", "generation"))
+    expected = hashlib.md5(f"events{json.dumps(raw, separators=(',', ':'))}".encode()).hexdigest()
+    assert duckdb.execute(f"select event_id from '{events}'").fetchall() == [(expected,)] * 2
 
 
 def test_ids_are_text_and_optional_values_may_be_empty_absent_or_wrong(

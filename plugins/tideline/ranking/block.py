@@ -132,7 +132,7 @@ def _load_history(connection: duckdb.DuckDBPyConnection, run: Run) -> History:
         """
         create or replace temp table block_history as
         select u.user_index, i.item, h.events, h.decayed_weight::double as decayed_weight,
-            h.last_event_id, h.last_event_at
+            h.last_event_id, h.last_event_type, h.last_event_at
         from block_users as u
         inner join read_parquet($1) as h on h.user_id = u.user_id
         inner join items as i on i.item_id = h.item_id

@@ -147,7 +147,7 @@ from (
         order by e.user_index, e.event_id, e.part
     ),
     rest as (
-        select p.user_index, p.item, p.last_event_id, p.last_event_at, 1 - coalesce(sum(o.share), 0) as share,
+        select p.user_index, p.item, p.last_event_id, p.last_event_type, p.last_event_at, 1 - coalesce(sum(o.share), 0) as share,
             coalesce(bool_or(o.event_id = p.last_event_id), false) as last_is_listed
         from positive as p
         left join own as o on o.user_index = p.user_index and o.item = p.item
@@ -158,6 +158,6 @@ from (
     from own as o
     inner join rest as r on r.user_index = o.user_index and r.item = o.item
     union all
-    select user_index, last_event_id, item, null, last_event_at, share from rest where not last_is_listed
+    select user_index, last_event_id, item, last_event_type, last_event_at, share from rest where not last_is_listed
 )
 """

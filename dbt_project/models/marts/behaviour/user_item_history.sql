@@ -13,6 +13,7 @@ decayed as (
         events.user_id,
         events.item_id,
         events.event_id,
+        events.event_type,
         events.event_at,
         events.weight,
         {{ decayed('events.weight', 'settings.as_of', 'events.event_at', 'settings.history_half_life_days') }}
@@ -29,6 +30,7 @@ select
     cast(sum(decayed_weight) as decimal(18, 9)) as decayed_weight,
     min(event_at) as first_event_at,
     max(event_at) as last_event_at,
-    max(struct_pack(event_at := event_at, event_id := event_id)).event_id as last_event_id
+    max(struct_pack(event_at := event_at, event_id := event_id, event_type := event_type)).event_id as last_event_id,
+    max(struct_pack(event_at := event_at, event_id := event_id, event_type := event_type)).event_type as last_event_type
 from decayed
 group by user_id, item_id
