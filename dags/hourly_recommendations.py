@@ -4,8 +4,8 @@
 Recomputes the users who were **active in the hour** (or touched by a late event) and replaces their rows only.
 
 **In**: landing files, and the item tables of the latest nightly run before the hour.
-**Out**: `serving/current.duckdb`: `hourly_recommendations`; the view `recommendations` prefers its rows. An hour without
-events ends after `has_users`, as a success.
+**Out**: `serving/current.duckdb`: `hourly_recommendations`; the view `recommendations` prefers its rows. An hour
+without events ends after `has_users`, as a success.
 
 **When it fails**: as for `nightly_recommendations`: the log says what to mend, the previous generation goes on serving.
 An hour that was missed needs no repair: the next night covers everyone.

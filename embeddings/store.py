@@ -7,6 +7,7 @@ that a generation uses is tagged with the generation's name.
 
 from __future__ import annotations
 
+import fcntl
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -209,4 +210,8 @@ def _open_or_create(settings: Settings, model_id: str, name: str, schema: pa.Sch
         return table
     folder = model_folder(settings, model_id)
     folder.mkdir(parents=True, exist_ok=True)
-    return lancedb.connect(folder).create_table(name, schema=schema, exist_ok=True)
+    # Two creators at once both succeed, and the later one overwrites what was appended between: one at a time.
+    with (folder / ".create.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        table = _open(settings, model_id, name)
+        return table if table is not None else lancedb.connect(folder).create_table(name, schema=schema)

@@ -16,18 +16,26 @@ _FOREVER = timedelta(days=36_500)
 
 
 def compact(table: Any) -> None:
-    """Compact a table, then `prune` it. Rows keep their order; for tables with upserts, inside the writer's lock."""
-    table.optimize(cleanup_older_than=_FOREVER)
-    prune(table)
+    """Merge small files, then `prune`. Rows keep their order; for tables with upserts, inside the writer's lock."""
+    read_now = table.version
+    try:
+        table.optimize(cleanup_older_than=_FOREVER)
+    except RuntimeError as error:  # a commit must not fail for want of tidying
+        log.warning("%s was not compacted, it will be next time: %s", table.name, error)
+    prune(table, read_now)
 
 
-def prune(table: Any) -> None:
-    """Remove versions older than every tag: Lance refuses a clean-up that would meet one."""
-    tagged = {tag["version"] for tag in table.tags.list().values()}
+def prune(table: Any, read_now: int | None = None) -> None:
+    """Remove old versions, up to the oldest that is tagged or that somebody may just be reading.
+
+    `read_now` is the version before a compaction, by default the present one: however old it is, a reader may have opened
+    it a moment ago. Lance, for its part, refuses a clean-up that would meet a tag.
+    """
+    needed = {tag["version"] for tag in table.tags.list().values()} | {read_now or table.version}
     # Lance gives local times without a zone.
-    times = [v["timestamp"].astimezone(UTC) for v in table.list_versions() if v["version"] in tagged]
-    age = datetime.now(UTC) - min(times) + _MARGIN if times else _GRACE
+    times = [v["timestamp"].astimezone(UTC) for v in table.list_versions() if v["version"] in needed]
+    age = datetime.now(UTC) - min(times) + _MARGIN
     try:
         table.optimize(cleanup_older_than=max(_GRACE, age))
-    except RuntimeError as error:  # a clock that was set back, say: a commit must not fail for want of tidying
-        log.warning("old versions of %s stay until the next clean-up: %s", table.name, error)
+    except RuntimeError as error:
+        log.warning("old versions of %s stay, they go next time: %s", table.name, error)

@@ -1,5 +1,5 @@
-{#- The last steps of a judgement: from `broken` (the first rule that a staged row breaks) and `ignored_by` to `disposition`
-    and `rule`. A raw row is taken or refused whole, so that its release later doubles nothing. -#}
+{#- The last steps of a judgement: from `broken` (the first rule that a staged row breaks) and `ignored_by` to
+    `disposition` and `rule`. A raw row is taken or refused whole, so that its release later doubles nothing. -#}
 {% macro landing_disposition(examined) %}
 refused as (
     select

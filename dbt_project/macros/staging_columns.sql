@@ -1,12 +1,12 @@
-{#- An id or a text that holds nothing but white space is null; anything else stays as it is, leading zeros included. -#}
+{#- An id or a text that holds nothing but white space is null; anything else stays as it is, leading zeros too. -#}
 {% macro staging_present(text) -%}
     case when regexp_matches({{ text }}, '\S') then {{ text }} end
 {%- endmacro %}
 
 
 {#- ISO 8601 text as UTC, null if it cannot be read. Without an offset it is taken as UTC, whatever the session's zone.
-    (A cast of '...+02:00' to timestamp drops the offset; a cast to timestamptz takes the session's zone for the rest, and
-    wants seconds and a capital Z, which are put in where they lack.) -#}
+    (A cast of '...+02:00' to timestamp drops the offset; a cast to timestamptz takes the session's zone for the rest,
+    and wants seconds and a capital Z, which are put in where they lack.) -#}
 {% macro staging_iso_timestamp(text) -%}
     case
         when not regexp_matches({{ text }}, '^\s*\d{4}-\d{1,2}-\d{1,2}([T ]|\s*$)') then cast(null as timestamp)
@@ -14,7 +14,8 @@
             then timezone('UTC', coalesce(
                 try_cast({{ text }} as timestamptz),
                 try_cast(
-                    replace(regexp_replace({{ text }}, '([T ]\d{1,2}:\d{2})\s*([Zz]|[+-])', '\1:00\2'), 'z', 'Z') as timestamptz
+                    replace(regexp_replace({{ text }}, '([T ]\d{1,2}:\d{2})\s*([Zz]|[+-])', '\1:00\2'), 'z', 'Z')
+                    as timestamptz
                 )
             ))
         else try_cast({{ text }} as timestamp)
@@ -22,8 +23,8 @@
 {%- endmacro %}
 
 
-{#- Seconds since 1970 (`per_second` 1; milliseconds 1000; microseconds 1000000), as text or number, as UTC; before 1970 is
-    negative. Null if it is no number, or outside the years 1 to 9999. -#}
+{#- Seconds since 1970 (`per_second` 1; milliseconds 1000; microseconds 1000000), as text or number, as UTC; negative
+    before 1970. Null if it is no number, or more than 1969 years away. -#}
 {% macro staging_epoch_timestamp(epoch, per_second=1) -%}
     case
         when abs(try_cast({{ epoch }} as double) / {{ per_second }}) < 62135596800

@@ -70,10 +70,11 @@ def print_table(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
 
     table = Table(title=title, title_justify="left")
     for name in FIELDS:
-        table.add_column(name, justify="right" if name in ("value", "ratio") else "left")
+        table.add_column(name, justify="right" if name in ("value", "ratio") else "left", no_wrap=True)
     for figure in rows:
         table.add_row(*(_show(figure.get(name)) for name in FIELDS))
-    Console().print(table)
+    console = Console()
+    Console(width=max(console.width, 150)).print(table)
 
 
 def _show(value: object) -> str:

@@ -1,7 +1,8 @@
 """What the tasks of a DAG run do, in order: thin calls into the rooms, each one timed and recorded.
 
-Each stage takes the id of an opened run (Airflow reserves the name `run_id` for its own), does its work in the run's own folder and returns counts. A stage may be repeated:
-it starts from what the stage before it left. `open_run` comes first, `publish` is the only one whose effect others see.
+Each stage takes the id of an opened run (Airflow reserves the name `run_id` for its own), does its work in the run's
+own folder and returns counts. A stage may be repeated: it starts from what the stage before it left. `open_run` comes
+first, `publish` is the only one whose effect others see.
 """
 
 from __future__ import annotations
@@ -25,20 +26,32 @@ SAMPLING_SECONDS = 0.05
 
 
 def stage(work: Callable[[Run, Settings], Counts]) -> Callable[[str], Counts]:
-    """Make a stage: load the run, do the work, append name, seconds, counts and peak memory to `stages.jsonl`."""
+    """Make a stage: load the run, do the work, append name, seconds, counts, memory and failure to `stages.jsonl`."""
 
     @functools.wraps(work)
     def recorded(opened: str) -> Counts:
         settings = load_settings()
         run = load_run(opened, settings)
         started = time.perf_counter()
-        with _PeakMemory() as peak:
-            counts = work(run, settings)
-        seconds = round(time.perf_counter() - started, 3)
-        line = {"stage": work.__name__, "seconds": seconds, "rows": counts, "peak_mb": peak.megabytes}
-        with (run.path / "stages.jsonl").open("a") as stream:
-            stream.write(json.dumps(line) + "\n")
-        log.info("%s of %s: %.1f s, %s", work.__name__, opened, seconds, counts)
+        counts: Counts = {}
+        failure = None
+        try:
+            with _PeakMemory() as peak:
+                counts = work(run, settings)
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            line = {
+                "stage": work.__name__,
+                "seconds": round(time.perf_counter() - started, 3),
+                "rows": counts,
+                "peak_mb": peak.megabytes,
+                "failure": failure,
+            }
+            with (run.path / "stages.jsonl").open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+        log.info("%s of %s: %.1f s, %s", work.__name__, opened, line["seconds"], counts)
         return counts
 
     # The task decorator reads the signature: it must see `opened`, not the work's own parameters.

@@ -10,13 +10,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 
 from embeddings import ledger, store
 from embeddings.ledger import embed_texts, ledger_secret, text_key
-from embeddings.model import describe_model
+from embeddings.model import Model, describe_model
 from embeddings.settings import Settings, load_settings
 
 TEXTS = [
@@ -98,7 +99,7 @@ def test_threads_that_embed_the_same_texts_agree(settings: Settings) -> None:
 def test_the_first_of_two_processes_to_append_a_key_wins(settings: Settings) -> None:
     # Each process appends the same 20 keys five times, its number (or a later round's) as the vector.
     code = (
-        "import sys, time, numpy as np; from embeddings import store; from embeddings.model import describe_model;"
+        "import sys, numpy as np; from embeddings import store; from embeddings.model import describe_model;"
         "from embeddings.settings import load_settings; s = load_settings(home=sys.argv[1]); m = describe_model(s)\n"
         "for round in range(5):\n"
         "    value = int(sys.argv[2]) + 10 * round\n"
@@ -117,6 +118,21 @@ def test_the_first_of_two_processes_to_append_a_key_wins(settings: Settings) -> 
     store.append_text_vectors(settings, model, keys[::-1], np.full((20, model.dimension), 99, np.float32))
     _, after = store.find_text_vectors(settings, model, [b"x" * 16, *keys])
     assert np.array_equal(after[1:], before) and not after[0].any()
+
+
+def test_writers_that_meet_at_a_ledger_not_yet_made_lose_nothing(tmp_path: Path) -> None:
+    for attempt in range(12):
+        settings = load_settings(home=tmp_path / str(attempt))
+        model, start = describe_model(settings), Barrier(3)
+
+        def append(number: int, settings: Settings = settings, model: Model = model, start: Barrier = start) -> None:
+            start.wait()
+            row = np.full((1, model.dimension), number, np.float32)
+            store.append_text_vectors(settings, model, [bytes([number] * store.KEY_BYTES)], row)
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(append, range(3)))
+        assert len(store.read_table(settings, model.model_id, store.TEXT_VECTORS)) == 3
 
 
 def test_a_killed_filling_goes_on_where_it_stopped(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

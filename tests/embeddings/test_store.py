@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -145,6 +147,22 @@ def test_compacting_the_ledger_keeps_the_first_row_of_a_key(shop: Shop, monkeypa
     store.append_text_vectors(shop.settings, model, keys, np.full((9, model.dimension), 9, np.float32))
     known, vectors = store.find_text_vectors(shop.settings, model, keys)
     assert known.all() and not vectors.any()
+
+
+def test_compacting_leaves_the_version_that_somebody_has_open(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "_GRACE", timedelta(milliseconds=1))
+    monkeypatch.setattr(upkeep, "_MARGIN", timedelta(milliseconds=5))
+    model = describe_model(shop.settings)
+    for number in range(5):
+        key, vector = bytes([number] * store.KEY_BYTES), np.full((1, model.dimension), number, np.float32)
+        store.append_text_vectors(shop.settings, model, [key], vector)
+    database = lancedb.connect(store.model_folder(shop.settings, model.model_id))
+    reader, keeper = (database.open_table(store.TEXT_VECTORS) for _ in range(2))
+    time.sleep(0.05)  # longer than the grace: the version is old, and yet just opened
+    upkeep.compact(keeper)
+    assert keeper.stats()["fragment_stats"]["num_fragments"] == 1
+    assert reader.stats()["fragment_stats"]["num_fragments"] == 5
+    assert reader.to_arrow()["vector"].combine_chunks().flatten()[:: model.dimension].to_pylist() == [0, 1, 2, 3, 4]
 
 
 def test_a_run_without_users_or_items_merges(shop: Shop) -> None:

@@ -57,6 +57,8 @@ class StageWatcher:
 
 def describe(stage: dict[str, Any]) -> str:
     """Return the line of a stage: name, seconds, its first counts."""
+    if stage.get("failure"):
+        return f"  {stage['stage']:<22}{stage['seconds']:>7.1f} s   FAILED"
     counts = [f"{name} {_show(value)}" for name, value in stage["rows"].items() if _is_shown(value)]
     return f"  {stage['stage']:<22}{stage['seconds']:>7.1f} s   {', '.join(counts[:SHOWN_COUNTS])}"
 

@@ -10,7 +10,7 @@ import yaml
 
 from embeddings.settings import Settings
 from tideline import airflow_home
-from tideline.commands.progress import StageWatcher
+from tideline.commands.progress import POLL_SECONDS, StageWatcher
 from tideline.commands.showcase import show
 from tideline.report import REPOSITORY, row, write_report
 from tideline.window import Kind, parse_instant
@@ -127,12 +127,15 @@ def _run_dag(dag: DAG, kind: Kind, as_of: datetime, watcher: StageWatcher) -> li
     print(f"\n{dag.dag_id} as of {as_of:%Y-%m-%d %H:%M} UTC", flush=True)
     dag_run = dag.test(logical_date=as_of, run_conf={"as_of": as_of.isoformat()})
     seconds = time.perf_counter() - started
+    time.sleep(2 * POLL_SECONDS)  # let the watcher read the last line
+    own = watcher.lines[seen:]
     if dag_run.state != "success":
         failed = sorted(task.task_id for task in dag_run.get_task_instances(state=["failed"]))
-        raise RunError(
-            f"{dag.dag_id} as of {as_of:%Y-%m-%dT%H:%M} failed in {', '.join(failed)}; the log above says why"
-        )
-    time.sleep(0.3)  # let the watcher read the last line
+        failures = [f"{line['stage']}: {line['failure']}" for line in own if line.get("failure")]
+        why = "\n".join(failures) or "the log above says why"
+        raise RunError(f"{dag.dag_id} as of {as_of:%Y-%m-%dT%H:%M} failed in {', '.join(failed)}.\n{why}")
+    if own and own[-1]["stage"] != "publish":
+        print("  nobody was active: nothing to publish, what was published stays")
     label = f"{kind} {as_of:%Y-%m-%dT%H:%M}"
-    stages = [row("seconds", f"{label} {line['stage']}", line["seconds"], "s") for line in watcher.lines[seen:]]
+    stages = [row("seconds", f"{label} {line['stage']}", line["seconds"], "s") for line in own]
     return [*stages, row("dag_run_seconds", label, seconds, "s")]

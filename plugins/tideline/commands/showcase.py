@@ -61,11 +61,12 @@ def _cite(event: dict[str, Any], titles: dict[str, str | None]) -> str:
 
 
 def _popular_rows(published: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-    return published.execute(
+    rows: list[tuple[Any, ...]] = published.execute(
         "select rank, coalesce(title, item_id), score, 'Popular with everyone', 'no event of the user' "
         "from popular_recommendations where rank <= $top order by rank",
         {"top": TOP},
     ).fetchall()
+    return rows
 
 
 def _print_user(title: str, rows: list[tuple[Any, ...]]) -> None:

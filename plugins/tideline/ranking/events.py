@@ -147,7 +147,8 @@ from (
         order by e.user_index, e.event_id, e.part
     ),
     rest as (
-        select p.user_index, p.item, p.last_event_id, p.last_event_type, p.last_event_at, 1 - coalesce(sum(o.share), 0) as share,
+        select p.user_index, p.item, p.last_event_id, p.last_event_type, p.last_event_at,
+            1 - coalesce(sum(o.share), 0) as share,
             coalesce(bool_or(o.event_id = p.last_event_id), false) as last_is_listed
         from positive as p
         left join own as o on o.user_index = p.user_index and o.item = p.item

@@ -100,7 +100,7 @@ def _stages(run: Run) -> list[dict[str, Any]]:
             line = json.loads(text)
         except ValueError:
             continue  # the line of a stage that was killed while writing it
-        if line["stage"] != "publish":
+        if line["stage"] != "publish" and not line.get("failure"):
             stages[line["stage"]] = {name: line.get(name) for name in ("stage", "seconds", "peak_mb")}
     return list(stages.values())
 

@@ -12,7 +12,7 @@ examined as (
         events.*,
         case
             when events.user_id is null then 'user_id_missing'
-            when events.item_id is null and events.event_type is distinct from 'search' then 'item_id_missing'
+            when events.item_id is null and coalesce(events.event_type, '') <> 'search' then 'item_id_missing'
             when events.event_type is null then 'event_type_missing'
             when events.event_at is null then 'event_at_unreadable'
             when

@@ -8,9 +8,29 @@ tags as (
 ),
 
 actions as (
-    select _file, _row, _hash, "userId", "movieId", 'rating' as event_type, "timestamp", rating, null as tag from ratings
+    select
+        _file,
+        _row,
+        _hash,
+        userid,
+        movieid,
+        'rating' as event_type,
+        timestamp as acted_at,
+        rating,
+        null as tag
+    from ratings
     union all
-    select _file, _row, _hash, "userId", "movieId", 'review' as event_type, "timestamp", null as rating, tag from tags
+    select
+        _file,
+        _row,
+        _hash,
+        userid,
+        movieid,
+        'review' as event_type,
+        timestamp as acted_at,
+        null as rating,
+        tag
+    from tags
 )
 
 select
@@ -18,10 +38,10 @@ select
     _row,
     _hash,
     _hash as event_id,
-    {{ staging_present('"userId"') }} as user_id,
-    {{ staging_present('"movieId"') }} as item_id,
+    {{ staging_present('userid') }} as user_id,
+    {{ staging_present('movieid') }} as item_id,
     event_type,
-    {{ staging_epoch_timestamp('"timestamp"') }} as event_at,
+    {{ staging_epoch_timestamp('acted_at') }} as event_at,
     {{ staging_number('rating') }} as event_value,
     {{ staging_present('tag') }} as event_text,
     cast(null as varchar) as generation,

@@ -6,7 +6,7 @@ movies as (
 select
     _file,
     _row,
-    {{ staging_present('"movieId"') }} as item_id,
+    {{ staging_present('movieid') }} as item_id,
     {{ staging_present('title') }} as title,
     cast(null as varchar) as description,
     nullif({{ staging_present('genres') }}, '(no genres listed)') as category,

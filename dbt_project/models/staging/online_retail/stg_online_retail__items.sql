@@ -4,7 +4,12 @@ lines as (
 ),
 
 named as (
-    select *
+    select
+        _file,
+        _row,
+        stock_code,
+        description as title,
+        invoiced_at
     from lines
     where
         ignored_by is null
@@ -16,7 +21,7 @@ select
     _file,
     min_by(_row, (invoiced_at, _row)) as _row,
     stock_code as item_id,
-    description as title,
+    title,
     cast(null as varchar) as description,
     cast(null as varchar) as category,
     cast(null as timestamp) as available_from,
@@ -24,4 +29,4 @@ select
     min(invoiced_at) as updated_at,
     cast(null as varchar) as ignored_by
 from named
-group by _file, stock_code, named.description
+group by _file, stock_code, title

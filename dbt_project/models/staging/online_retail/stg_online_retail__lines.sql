@@ -8,14 +8,14 @@ cleaned as (
         _file,
         _row,
         _hash,
-        {{ staging_present('"InvoiceNo"') }} as invoice_no,
+        {{ staging_present('invoiceno') }} as invoice_no,
         -- The same product is typed 85049E and 85049e.
-        upper(trim({{ staging_present('"StockCode"') }})) as stock_code,
-        nullif(trim({{ staging_present('"Description"') }}), 'nan') as description,
-        "Quantity" as quantity,
-        "UnitPrice" as unit_price,
-        {{ staging_local_timestamp('"InvoiceDate"', 'Europe/London') }} as invoiced_at,
-        case when isfinite("CustomerID") then cast(cast("CustomerID" as bigint) as varchar) end as customer_id
+        upper(trim({{ staging_present('stockcode') }})) as stock_code,
+        nullif(trim({{ staging_present('description') }}), 'nan') as description,
+        quantity,
+        unitprice as unit_price,
+        {{ staging_local_timestamp('invoicedate', 'Europe/London') }} as invoiced_at,
+        case when isfinite(customerid) then cast(cast(customerid as bigint) as varchar) end as customer_id
     from invoices
 )
 
