@@ -28,8 +28,8 @@ def compact(table: Any) -> None:
 def prune(table: Any, read_now: int | None = None) -> None:
     """Remove old versions, up to the oldest that is tagged or that somebody may just be reading.
 
-    `read_now` is the version before a compaction, by default the present one: however old it is, a reader may have opened
-    it a moment ago. Lance, for its part, refuses a clean-up that would meet a tag.
+    `read_now` is the version before a compaction, by default the present one: however old it is, a reader may have
+    opened it a moment ago. Lance, for its part, refuses a clean-up that would meet a tag.
     """
     needed = {tag["version"] for tag in table.tags.list().values()} | {read_now or table.version}
     # Lance gives local times without a zone.

@@ -161,7 +161,7 @@ def test_compacting_leaves_the_version_that_somebody_has_open(shop: Shop, monkey
     time.sleep(0.05)  # longer than the grace: the version is old, and yet just opened
     upkeep.compact(keeper)
     assert keeper.stats()["fragment_stats"]["num_fragments"] == 1
-    assert reader.stats()["fragment_stats"]["num_fragments"] == 5
+    assert reader.version in {version["version"] for version in keeper.list_versions()}
     assert reader.to_arrow()["vector"].combine_chunks().flatten()[:: model.dimension].to_pylist() == [0, 1, 2, 3, 4]
 
 
