@@ -38,7 +38,11 @@ INSTANT = {"type": ["null", "string"], "pattern": INSTANT_PATTERN, "description"
     catchup=False,
     max_active_runs=2,
     tags=["tideline", "nightly", settings.source],
-    default_args={"owner": "data-team", "retries": settings.task_retries, "retry_delay": pendulum.duration(minutes=1)},
+    default_args={
+        "owner": "data-team",
+        "retries": settings.task_retries,
+        "retry_delay": pendulum.duration(seconds=settings.retry_seconds),
+    },
     params={"as_of": Param(None, **INSTANT), "window_start": Param(None, **INSTANT)},
     doc_md=__doc__,
 )

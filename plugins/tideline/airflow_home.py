@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,29 @@ def environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # The tasks of a scheduler that died are found within a minute, not within Airflow's default of five.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+        # The services prove themselves to each other with the same secret; without one each would make up its own.
+        "AIRFLOW__API_AUTH__JWT_SECRET": _secret(home / "jwt_secret"),
+        "AIRFLOW__CORE__FERNET_KEY": _secret(home / "fernet_key"),
     }
+
+
+def _secret(file: Path) -> str:
+    """Read the secret in a file, made once at random, readable by its owner only."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    if not file.exists():
+        part.touch(mode=0o600)
+        part.write_bytes(base64.urlsafe_b64encode(secrets.token_bytes(32)))
+        try:
+            os.link(part, file)  # the first of two processes wins, and nobody reads half a secret
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+    return file.read_text()
 
 
 def passed_on(settings: Settings) -> dict[str, str]:

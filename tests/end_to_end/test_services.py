@@ -88,7 +88,7 @@ def test_a_scheduler_that_is_killed_comes_back_and_goes_on(running: tuple[Path, 
         process
         for process in psutil.process_iter()
         if environment_of(process) == str(home / "airflow")
-        and process.cmdline()[-1:] == ["scheduler"]
+        and process.cmdline()[-2:-1] == ["scheduler"]
         and process.parent().name().startswith("supervisord")
     ]
     victim.kill()

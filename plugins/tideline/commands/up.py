@@ -19,7 +19,13 @@ from tideline import airflow_home
 from tideline.commands.run import newest_event_at
 from tideline.window import LENGTH
 
-SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+# The log servers of scheduler and triggerer would listen on all interfaces; here all read the same log folder.
+SERVICES = {
+    "api-server": "api-server",
+    "scheduler": "scheduler --skip-serve-logs",
+    "dag-processor": "dag-processor",
+    "triggerer": "triggerer --skip-serve-logs",
+}
 START_SECONDS = 120
 STOP_SECONDS = 60
 
@@ -103,9 +109,9 @@ def write_config(folder: Path) -> Path:
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
     }
     config["supervisorctl"] = {"serverurl": f"unix://{socket_file}"}
-    for service in SERVICES:
+    for service, command in SERVICES.items():
         config[f"program:{service}"] = {
-            "command": f"{_tool('airflow')} {service}",
+            "command": f"{_tool('airflow')} {command}",
             "autorestart": "true",
             "startsecs": "5",
             "stopasgroup": "true",
