@@ -27,6 +27,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pa
     schedules = {
         "TIDELINE_HOURLY_SCHEDULE": "every 15s",
         "TIDELINE_NIGHTLY_SCHEDULE": "every 40s",
+        "TIDELINE_RETRY_SECONDS": "1",
         "TIDELINE_UI_PORT": PORT,
     }
     from embeddings.settings import Settings
@@ -92,7 +93,7 @@ def test_a_scheduler_that_is_killed_comes_back_and_goes_on(running: tuple[Path, 
         and process.parent().name().startswith("supervisord")
     ]
     victim.kill()
-    wait_for(lambda: len(dag_runs(home, "hourly")) >= before + 2, 240, "hourly run after the scheduler was killed")
+    wait_for(lambda: len(dag_runs(home, "hourly")) >= before + 2, 300, "hourly run after the scheduler was killed")
 
 
 def test_the_ui_asks_who_you_are(running: tuple[Path, Path]) -> None:
