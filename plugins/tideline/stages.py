@@ -92,6 +92,7 @@ def pin(run: Run, settings: Settings) -> Run:
     from tideline.intake import list_batches
     from tideline.ranking import RANKER_VERSION
     from tideline.serving import manifest
+    from tideline.warehouse import digest_project
 
     earlier = [
         entry for entry in manifest.list_manifests(settings.root) if entry.applied and entry.as_of < run.window.as_of
@@ -106,7 +107,11 @@ def pin(run: Run, settings: Settings) -> Run:
         base=base.run_id if base else None,
         model_version=f"{RANKER_VERSION}+{identify_model(settings)}",
     )
-    extra = {"fusion_gate": settings.fusion_gate, "base": base.generation if base else None}
+    extra = {
+        "fusion_gate": settings.fusion_gate,
+        "base": base.generation if base else None,
+        "dbt_project": digest_project(),
+    }
     run = replace(run, generation=name_generation(run, extra))
     run.save()
     return run

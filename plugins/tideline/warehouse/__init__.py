@@ -5,6 +5,8 @@ Heavy packages are imported inside functions: a DAG file may import this package
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import yaml
 
 from embeddings.settings import Settings
@@ -43,9 +45,19 @@ __all__ = [
     "build",
     "build_behaviour",
     "build_marts",
+    "digest_project",
     "export",
     "prepare",
 ]
+
+
+def digest_project() -> str:
+    """Return a hash of all models, macros and seeds: an edited one builds a generation of another name."""
+    digest = sha256()
+    for file in sorted(file for kind in ("sql", "yml", "csv") for file in PROJECT.rglob(f"*.{kind}")):
+        if "target" not in file.parts:
+            digest.update(f"{file.relative_to(PROJECT)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def build_behaviour(run: Run, settings: Settings) -> dict[str, int | float]:
