@@ -19,7 +19,7 @@ export TIDELINE_AS_OF := $(AS_OF)
 export TIDELINE_QUERY := $(QUERY)
 export TIDELINE_GENERATION := $(GENERATION)
 
-.PHONY: run test up down sql evaluate picture install lint lint-fix typecheck lock clean
+.PHONY: run test up down sql evaluate bench-scheduler picture install lint lint-fix typecheck lock clean
 
 run: install
 	@$(BIN)/python -m tideline run --hours "$(HOURS)" $${TIDELINE_AS_OF:+--as-of "$$TIDELINE_AS_OF"}
@@ -36,6 +36,9 @@ sql: install
 
 evaluate: install
 	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)"
+
+bench-scheduler: install
+	@$(BIN)/python -m tideline bench-scheduler
 
 picture: install
 	@$(BIN)/python -m tideline picture

@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_argument("--generation", default=None, help="a stored generation instead of the current one")
     evaluate = commands.add_parser("evaluate", help="score the published tables against what came after them")
     evaluate.add_argument("--horizon", type=int, default=7, help="days after the cutoff (default 7)")
+    commands.add_parser("bench-scheduler", help="time an idle and an active hour by the real scheduler")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -70,6 +71,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.evaluation import evaluate_current
 
         evaluate_current(settings, options.horizon)
+    elif options.command == "bench-scheduler":
+        from tideline.commands.bench_scheduler import bench_scheduler
+
+        bench_scheduler(settings)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 

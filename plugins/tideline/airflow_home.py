@@ -90,3 +90,23 @@ def migrate(settings: Settings) -> None:
 
     initdb()
     marker.write_text(version("apache-airflow"))
+
+
+def set_paused(paused: bool) -> None:
+    """Bring the DAG files into the database, paused or not: a stranger's UI must not wait for the first parse."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    manager = DagBundlesManager()
+    manager.sync_bundles_to_db()
+    for bundle in manager.get_all_dag_bundles():
+        bundle.initialize()
+        bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+        if bag.import_errors:
+            raise ValueError("\n".join(f"{file}: {error}" for file, error in bag.import_errors.items()))
+        sync_bag_to_db(bag, bundle.name, bundle.version)
+    with create_session() as session:
+        session.execute(update(DagModel).values(is_paused=paused))

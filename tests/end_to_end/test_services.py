@@ -35,8 +35,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pa
     landing, home = tmp_path_factory.mktemp("fresh") / "landing", tmp_path_factory.mktemp("up")
     write_shop(landing, datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1))
     schedules = {
-        "TIDELINE_HOURLY_SCHEDULE": "every 15s",
-        "TIDELINE_NIGHTLY_SCHEDULE": "every 40s",
+        "TIDELINE_HOURLY_SCHEDULE": "every 25s",
+        "TIDELINE_NIGHTLY_SCHEDULE": "every 60s",
         "TIDELINE_RETRY_SECONDS": "1",
         "TIDELINE_UI_PORT": PORT,
     }

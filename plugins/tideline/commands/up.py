@@ -50,9 +50,9 @@ def up(settings: Settings) -> None:
     paused = why_paused(settings)
     airflow_home.enter(settings, AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=str(bool(paused)))
     airflow_home.migrate(settings)
-    _set_paused(bool(paused))
+    airflow_home.set_paused(bool(paused))
     config = write_config(folder)
-    subprocess.run([_tool("supervisord"), "-c", config], check=True)
+    subprocess.run([tool("supervisord"), "-c", config], check=True)
     _wait_until_healthy(settings, folder)
     _print_banner(settings, paused)
 
@@ -65,7 +65,7 @@ def down(settings: Settings) -> None:
         return
     pid = int((folder / "supervisord.pid").read_text())
     subprocess.run(
-        [_tool("supervisorctl"), "-c", folder / "supervisord.conf", "shutdown"], check=True, stdout=subprocess.DEVNULL
+        [tool("supervisorctl"), "-c", folder / "supervisord.conf", "shutdown"], check=True, stdout=subprocess.DEVNULL
     )
     deadline = time.monotonic() + STOP_SECONDS
     while Path(f"/proc/{pid}").exists():
@@ -90,7 +90,7 @@ def is_running(folder: Path) -> bool:
     if not (folder / "supervisord.pid").exists():
         return False
     status = subprocess.run(
-        [_tool("supervisorctl"), "-c", folder / "supervisord.conf", "pid"], capture_output=True, text=True, check=False
+        [tool("supervisorctl"), "-c", folder / "supervisord.conf", "pid"], capture_output=True, text=True, check=False
     )
     return status.returncode == 0
 
@@ -111,7 +111,7 @@ def write_config(folder: Path) -> Path:
     config["supervisorctl"] = {"serverurl": f"unix://{socket_file}"}
     for service, command in SERVICES.items():
         config[f"program:{service}"] = {
-            "command": f"{_tool('airflow')} {command}",
+            "command": f"{tool('airflow')} {command}",
             "autorestart": "true",
             "startsecs": "5",
             "stopasgroup": "true",
@@ -126,7 +126,7 @@ def write_config(folder: Path) -> Path:
     return file
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     """Path of a command that was installed beside this Python."""
     return str(Path(sys.executable).with_name(name))
 
@@ -140,26 +140,6 @@ def _refuse_taken_port(port: int) -> None:
             raise ServicesError(
                 f"port {port} of 127.0.0.1 is taken: stop what uses it, or choose another with TIDELINE_UI_PORT=8081"
             ) from None
-
-
-def _set_paused(paused: bool) -> None:
-    """Bring the DAG files into the database, paused or not: a stranger's UI must not wait for the first parse."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
-    from airflow.models.dag import DagModel
-    from airflow.utils.session import create_session
-    from sqlalchemy import update
-
-    manager = DagBundlesManager()
-    manager.sync_bundles_to_db()
-    for bundle in manager.get_all_dag_bundles():
-        bundle.initialize()
-        bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
-        if bag.import_errors:
-            raise ServicesError("\n".join(f"{file}: {error}" for file, error in bag.import_errors.items()))
-        sync_bag_to_db(bag, bundle.name, bundle.version)
-    with create_session() as session:
-        session.execute(update(DagModel).values(is_paused=paused))
 
 
 def _wait_until_healthy(settings: Settings, folder: Path) -> None:
