@@ -7,8 +7,10 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from embeddings.settings import Settings
 from tideline import airflow_home
@@ -89,28 +91,35 @@ def generate_events(landing: Path) -> None:
 
 def _time_hour(settings: Settings, as_of: datetime) -> tuple[float, float]:
     """Trigger an hour, wait for it, and return the seconds of the DAG run and of its stages."""
-    before = set((settings.root / "runs").glob("hourly-*"))
+    # A DAG that is no longer paused runs its last interval at once: wait for that, it is not what is timed.
+    time.sleep(5)
+    _wait_until(lambda: not _query(settings, "select 1 from dag_run where state in ('queued', 'running')"), settings)
     run_id = f"bench-{as_of:%Y%m%dT%H%M}"
     conf = json.dumps({"as_of": as_of.isoformat()})
     command = [tool("airflow"), "dags", "trigger", "hourly_recommendations", "--run-id", run_id, "--conf", conf]
     subprocess.run(command, check=True, capture_output=True)
+    ended = (
+        "select state, (julianday(end_date) - julianday(start_date)) * 86400 from dag_run "
+        f"where run_id = '{run_id}' and state in ('success', 'failed')"
+    )
+    _wait_until(lambda: _query(settings, ended), settings)
+    [(state, seconds)] = _query(settings, ended)
+    if state == "failed":
+        raise ServicesError(f"the hourly run failed, see the logs below {settings.root / 'airflow' / 'logs'}")
+    [file] = (settings.root / "runs").glob(f"hourly-{as_of:%Y%m%dT%H%M%SZ}-*/stages.jsonl")
+    return seconds, sum(json.loads(line)["seconds"] for line in file.read_text().splitlines())
+
+
+def _wait_until(condition: Callable[[], object], settings: Settings) -> None:
     deadline = time.monotonic() + RUN_SECONDS
-    while (state := _state(settings, run_id))[0] not in ("success", "failed"):
+    while not condition():
         if time.monotonic() > deadline:
             raise ServicesError(f"the hourly run did not end within {RUN_SECONDS} s, see {settings.root / 'airflow'}")
         time.sleep(0.5)
-    if state[0] == "failed":
-        raise ServicesError(f"the hourly run failed, see the logs below {settings.root / 'airflow' / 'logs'}")
-    [folder] = set((settings.root / "runs").glob("hourly-*")) - before
-    stages = [json.loads(line) for line in (folder / "stages.jsonl").read_text().splitlines()]
-    return state[1], sum(line["seconds"] for line in stages)
 
 
-def _state(settings: Settings, run_id: str) -> tuple[str, float]:
+def _query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    """Ask Airflow's own database."""
     database = settings.root / "airflow" / "airflow.db"
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as connection:
-        found = connection.execute(
-            "select state, (julianday(end_date) - julianday(start_date)) * 86400 from dag_run where run_id = ?",
-            [run_id],
-        ).fetchone()
-    return found or ("queued", 0.0)
+        return connection.execute(sql).fetchall()
