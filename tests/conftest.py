@@ -7,6 +7,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow day is no failure: no deadline for an example, whatever the machine does beside.
+settings.register_profile("tideline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tideline")
 
 # Before any test module imports airflow: it reads its home at import, and the user's own must stay untouched.
 _HOME = tempfile.mkdtemp(prefix="tideline-tests-airflow-")
