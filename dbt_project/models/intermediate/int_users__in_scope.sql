@@ -16,12 +16,17 @@ settings as (
 new_batches as (
     select batch_id from {{ source('run', 'batches') }}
     where is_new
+),
+
+too_late as (
+    select * from {{ ref('int_batches__too_late') }}
 )
 
 select distinct events.user_id
 from events
 cross join settings
 left join weights on events.event_type = weights.event_type
+anti join too_late on events.batch_id = too_late.batch_id and events.event_at < too_late.too_late_before
 where
     events.event_at < settings.as_of
     and coalesce(weights.weight, settings.default_event_weight) > 0

@@ -64,8 +64,12 @@ def prepare(run: Run, settings: Settings) -> None:
                 *(run.generation, run.model_version, run.source, run.base is None),
             ],
         )
-        connection.execute("create table run.batches (batch_id varchar, landed_at timestamp, is_new boolean)")
-        _insert(connection, "run.batches", [(b["batch_id"], b["landed_at"], b["is_new"]) for b in _pinned(run)])
+        connection.execute(
+            "create table run.batches "
+            "(batch_id varchar, landed_at timestamp, is_new boolean, known_as_of timestamp, events bigint)"
+        )
+        batches = [(b["batch_id"], b["landed_at"], b["is_new"], b["known_as_of"], b["events"]) for b in _pinned(run)]
+        _insert(connection, "run.batches", batches)
         if run.base_tables:
             _carry(connection, run.base_tables)
 
@@ -153,7 +157,13 @@ def _pinned(run: Run) -> list[dict[str, Any]]:
 
     wanted, new = set(run.batches), set(run.new_batches)
     return [
-        {**batch, "is_new": batch["batch_id"] in new, "landed_at": _naive(batch["landed_at"])}
+        {
+            **batch,
+            "is_new": batch["batch_id"] in new,
+            "landed_at": _naive(batch["landed_at"]),
+            # A batch of before lateness was recorded is never late.
+            "known_as_of": _naive(batch["known_as_of"]) if batch.get("known_as_of") else None,
+        }
         for batch in list_batches(run.root)
         if batch["batch_id"] in wanted
     ]
