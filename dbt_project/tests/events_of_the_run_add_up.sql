@@ -3,4 +3,4 @@ select *
 from {{ ref('run_accounting') }}
 where
     accepted
-    <> not_yet_due + too_late + duplicates + no_interest + used_long + used_short + outside_windows
+    <> not_yet_due + too_late + duplicates + taken_back + no_interest + used_long + used_short + outside_windows

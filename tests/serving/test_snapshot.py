@@ -32,10 +32,11 @@ def test_history_tells_what_became_of_the_accepted_events(room):
     publish(room.make_run("hourly", room.at(1), {"a": 2}), room.settings)
 
     told = room.ask(
-        "select accepted, used, outside_windows, not_yet_due, too_late, duplicates, no_interest from run_history"
+        "select accepted, used, outside_windows, not_yet_due, too_late, duplicates, taken_back, no_interest "
+        "from run_history"
     )
 
-    assert told == [(36, 3, 4, 5, 7, 8, 9)] * 2
+    assert told == [(46, 3, 4, 5, 7, 8, 10, 9)] * 2
 
 
 def test_history_tells_layers_hashes_and_stages(room):

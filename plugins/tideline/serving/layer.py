@@ -71,7 +71,16 @@ def _check_origin(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> None
         )
 
 
-ACCOUNTED = ("accepted", "used", "outside_windows", "not_yet_due", "too_late", "duplicates", "no_interest")
+ACCOUNTED = (
+    "accepted",
+    "used",
+    "outside_windows",
+    "not_yet_due",
+    "too_late",
+    "duplicates",
+    "taken_back",
+    "no_interest",
+)
 
 
 def _accounting(desk: duckdb.DuckDBPyConnection) -> dict[str, int]:
