@@ -141,6 +141,28 @@ def test_an_hour_answers_for_the_events_of_its_users(shop, has_base):
     }
 
 
+def test_what_was_taken_back_is_not_lost(house):
+    bought = event("2024-04-20", event_type="purchase", event_id="bought", event_value=1)
+    seen = event("2024-04-20", item_id="i2", event_id="seen")
+    house.land("b1", [bought, seen, event("2024-04-25", event_type="refund", event_value=1)])
+    house.land("b2", [event("2024-04-26", event_type="deletion", item_id="i2"), event("2020-01-01", item_id="i2")])
+
+    night = house.built("nightly", AS_OF, ["b1", "b2"])
+
+    # The refund itself is of no interest; a deletion takes itself back with the rest.
+    assert account(house, night) == {"accepted": 5, "taken_back": 4, "no_interest": 1}
+
+
+def test_two_users_with_one_event_id_stop_nobody(house):
+    house.land("b1", [event("2024-04-20", user="u1", event_id="e"), event("2024-04-20", user="u2", event_id="e")])
+
+    night = house.built("nightly", AS_OF, ["b1"])
+
+    assert account(house, night) == {"accepted": 2, "duplicates": 1, "used_long": 1}
+    scope = [row["user_id"] for row in house.table(night, "int_users__in_scope")]
+    assert [row["user_id"] for row in house.table(night, "dim_users")] == scope
+
+
 def test_nobody_and_nothing_add_up_too(house):
     house.land("b1", [event("2024-06-01")])
     assert account(house, house.built("nightly", AS_OF, ["b1"])) == {"accepted": 1, "not_yet_due": 1}

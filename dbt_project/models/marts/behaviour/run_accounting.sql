@@ -46,20 +46,26 @@ of_repeated as (
         and (settings.kind = 'nightly' or repeated.user_id in (select users.user_id from users))
 ),
 
-of_deduplicated as (
-    select count(*) as events
+taken_back as (
+    select event_id from {{ ref('int_events__taken_back') }}
+    where value_left <= 0
+),
+
+of_taken_back as (
+    select count(*) as taken_back
     from {{ ref('int_events__deduplicated') }} as deduplicated
+    semi join taken_back on deduplicated.event_id = taken_back.event_id
     cross join settings
     where settings.kind = 'nightly' or deduplicated.user_id in (select users.user_id from users)
 ),
 
 of_weighted as (
-    select
-        count(*) as events,
-        count(*) filter (where weighted.weight = 0) as no_interest
+    select count(*) as no_interest
     from {{ ref('int_events__weighted') }} as weighted
     cross join settings
-    where settings.kind = 'nightly' or weighted.user_id in (select users.user_id from users)
+    where
+        weighted.weight = 0
+        and (settings.kind = 'nightly' or weighted.user_id in (select users.user_id from users))
 ),
 
 of_events as (
@@ -91,7 +97,7 @@ select
     of_landed.not_yet_due,
     of_landed.too_late,
     of_repeated.duplicates,
-    of_deduplicated.events - of_weighted.events as taken_back,
+    of_taken_back.taken_back,
     of_weighted.no_interest,
     of_long.used_long,
     of_short.used_short,
@@ -100,7 +106,7 @@ from settings
 cross join of_batches
 cross join of_landed
 cross join of_repeated
-cross join of_deduplicated
+cross join of_taken_back
 cross join of_weighted
 cross join of_long
 cross join of_short
