@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 SOURCE ?= movielens_1m
 HOURS ?= 3
 HORIZON ?= 7
+ACTION ?= list
+LIMIT ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -18,8 +20,13 @@ endif
 export TIDELINE_AS_OF := $(AS_OF)
 export TIDELINE_QUERY := $(QUERY)
 export TIDELINE_GENERATION := $(GENERATION)
+export TIDELINE_BATCH := $(BATCH)
+export TIDELINE_RULE := $(RULE)
+export TIDELINE_ROWS := $(ROWS)
+export TIDELINE_SET := $(SET)
+export TIDELINE_REASON := $(REASON)
 
-.PHONY: run test up down sql evaluate bench-scheduler picture install lint lint-fix typecheck lock clean
+.PHONY: run test up down sql quarantine evaluate bench-scheduler picture install lint lint-fix typecheck lock clean
 
 run: install
 	@$(BIN)/python -m tideline run --hours "$(HOURS)" $${TIDELINE_AS_OF:+--as-of "$$TIDELINE_AS_OF"}
@@ -33,6 +40,11 @@ down: install
 sql: install
 	@$(BIN)/python -m tideline sql $${TIDELINE_GENERATION:+--generation "$$TIDELINE_GENERATION"} \
 		$${TIDELINE_QUERY:+"$$TIDELINE_QUERY"}
+
+quarantine: install
+	@$(BIN)/python -m tideline quarantine "$(ACTION)" --limit "$(LIMIT)" $${TIDELINE_BATCH:+--batch "$$TIDELINE_BATCH"} \
+		$${TIDELINE_RULE:+--rule "$$TIDELINE_RULE"} $${TIDELINE_ROWS:+--rows "$$TIDELINE_ROWS"} \
+		$${TIDELINE_SET:+--set "$$TIDELINE_SET"} $${TIDELINE_REASON:+--reason "$$TIDELINE_REASON"}
 
 evaluate: install
 	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)"

@@ -7,5 +7,7 @@ where
     or long_half_life_days <= 0
     or short_half_life_days <= 0
     or history_half_life_days <= 0
+    or late_lookback_days is null
+    or late_lookback_days < 0
     or top_k < 1
     or default_event_weight < 0

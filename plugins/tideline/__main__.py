@@ -1,4 +1,4 @@
-"""The command line: `python -m tideline run | up | down | sql | evaluate | fetch`. The Makefile's targets call it."""
+"""The command line, `python -m tideline <command>`. The Makefile's targets call it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     sql = commands.add_parser("sql", help="a read-only SQL prompt on what is published")
     sql.add_argument("query", nargs="?", default=None)
     sql.add_argument("--generation", default=None, help="a stored generation instead of the current one")
+    quarantine = commands.add_parser("quarantine", help="rows that broke a rule: list, show, release, discard")
+    quarantine.add_argument("action", nargs="?", default="list", choices=("list", "show", "release", "discard"))
+    quarantine.add_argument("--batch", default=None, help="the batch that the rows came with")
+    quarantine.add_argument("--rule", default=None, help="the rule that they broke")
+    quarantine.add_argument("--rows", default="", help="row numbers of the batch, as in 3,5")
+    quarantine.add_argument("--set", action="append", default=[], help="release: column=value, or a JSON object")
+    quarantine.add_argument("--reason", default="", help="discard: why")
+    quarantine.add_argument("--limit", type=int, default=20, help="show: how many rows (default 20)")
     evaluate = commands.add_parser("evaluate", help="score the published tables against what came after them")
     evaluate.add_argument("--horizon", type=int, default=7, help="days after the cutoff (default 7)")
     commands.add_parser("bench-scheduler", help="time an idle and an active hour by the real scheduler")
@@ -67,6 +75,13 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.sql import run_sql
 
         return int(run_sql(settings, options.query, options.generation))
+    elif options.command == "quarantine":
+        from tideline.commands.quarantine import read_rows, run_quarantine
+        from tideline.intake import Selection
+
+        selection = Selection(options.batch, options.rule, read_rows(options.rows))
+        fixes, reason, limit = options.set, options.reason, options.limit
+        run_quarantine(settings, options.action, selection, fixes=fixes, reason=reason, limit=limit)
     elif options.command == "evaluate":
         from tideline.evaluation import evaluate_current
 

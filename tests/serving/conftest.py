@@ -29,6 +29,8 @@ TABLES = {
     f"last_event_at timestamp, {TAIL}",
     "items": f"item_id varchar, title varchar, is_available boolean, {TAIL}",
     "intake": "batch_id varchar, source varchar, file varchar, rows_read bigint",
+    "run_accounting": "accepted bigint, used_long bigint, used_short bigint, outside_windows bigint, "
+    "not_yet_due bigint, too_late bigint, duplicates bigint, taken_back bigint, no_interest bigint",
     "quarantine_summary": "batch_id varchar, file varchar, rule varchar, reason varchar, count bigint",
 }
 ROW = """
@@ -129,6 +131,7 @@ def write_warehouse(run: Run, scores: Mapping[str, float], top: int, title: str)
                 [rank, f"item{rank}", title, *tail],
             )
             connection.execute("insert into items values (?, ?, true, ?, ?)", [f"item{rank}", title, *tail])
+        connection.execute("insert into run_accounting values (46, 1, 2, 4, 5, 7, 8, 10, 9)")
         for batch in run.batches:
             connection.execute("insert into intake values (?, 'canonical', 'f', 10)", [batch])
             connection.execute(

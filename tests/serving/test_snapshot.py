@@ -27,6 +27,18 @@ def test_every_table_keeps_its_comments_through_nights_and_hours(room):
     assert room.ask("select comment from duckdb_views() where view_name = 'recommendations'")[0][0].startswith("Grain:")
 
 
+def test_history_tells_what_became_of_the_accepted_events(room):
+    publish(room.make_run("nightly", room.at(0), {"a": 1}), room.settings)
+    publish(room.make_run("hourly", room.at(1), {"a": 2}), room.settings)
+
+    told = room.ask(
+        "select accepted, used, outside_windows, not_yet_due, too_late, duplicates, taken_back, no_interest "
+        "from run_history"
+    )
+
+    assert told == [(46, 3, 4, 5, 7, 8, 10, 9)] * 2
+
+
 def test_history_tells_layers_hashes_and_stages(room):
     night = room.make_run("nightly", room.at(0), {"a": 1, "b": 1})
     stored = room.make_run("nightly", room.at(-24), {"a": 1})

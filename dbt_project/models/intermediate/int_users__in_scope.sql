@@ -16,17 +16,55 @@ settings as (
 new_batches as (
     select batch_id from {{ source('run', 'batches') }}
     where is_new
+),
+
+too_late as (
+    select * from {{ ref('int_batches__too_late') }}
+),
+
+touching as (
+    select
+        events.user_id,
+        coalesce(weights.weight, settings.default_event_weight) > 0 as is_of_interest
+    from events
+    cross join settings
+    left join weights on events.event_type = weights.event_type
+    anti join too_late on events.batch_id = too_late.batch_id and events.event_at < too_late.too_late_before
+    where
+        events.event_at < settings.as_of
+        and (coalesce(weights.weight, settings.default_event_weight) > 0 or weights.takes_back is not null)
+        and (
+            settings.kind = 'nightly'
+            or (events.event_at >= settings.starts_at and events.event_at < settings.ends_at)
+            or events.batch_id in (select new_batches.batch_id from new_batches)
+        )
+),
+
+touched as (
+    select
+        user_id,
+        bool_or(is_of_interest) as is_of_interest
+    from touching
+    group by user_id
+),
+
+-- Whoever only took something back has to be recomputed too, but for whom there was never anything to take back.
+took_back as (
+    select user_id from touched
+    where not is_of_interest
+),
+
+had_something as (
+    select distinct events.user_id
+    from events
+    semi join took_back on events.user_id = took_back.user_id
+    cross join settings
+    left join weights on events.event_type = weights.event_type
+    anti join too_late on events.batch_id = too_late.batch_id and events.event_at < too_late.too_late_before
+    where events.event_at < settings.as_of and coalesce(weights.weight, settings.default_event_weight) > 0
 )
 
-select distinct events.user_id
-from events
-cross join settings
-left join weights on events.event_type = weights.event_type
-where
-    events.event_at < settings.as_of
-    and coalesce(weights.weight, settings.default_event_weight) > 0
-    and (
-        settings.kind = 'nightly'
-        or (events.event_at >= settings.starts_at and events.event_at < settings.ends_at)
-        or events.batch_id in (select new_batches.batch_id from new_batches)
-    )
+select user_id from touched
+where is_of_interest
+union all
+select user_id from had_something

@@ -11,6 +11,7 @@ settings as (
         {{ setting_sql('short_half_life_days', 'double') }} as short_half_life_days,
         {{ setting_sql('history_half_life_days', 'double') }} as history_half_life_days,
         {{ setting_sql('trend_days', 'double') }} as trend_days,
+        {{ setting_sql('late_lookback_days', 'double') }} as late_lookback_days,
         {{ setting_sql('repeats_allowed', 'boolean') }} as repeats_allowed,
         {{ setting_sql('top_k', 'integer') }} as top_k,
         {{ setting_sql('default_event_weight', 'decimal(18, 6)') }} as default_event_weight

@@ -7,15 +7,23 @@ from tideline.intake.batches import lake_files, list_batches
 from tideline.intake.errors import LandingError
 from tideline.intake.fetch import fetch_movielens_1m
 from tideline.intake.process import take_in
+from tideline.intake.quarantine import QuarantineError, Selection, discard, find_rows, overview
+from tideline.intake.release import release
 from tideline.intake.summary import summaries
 
 __all__ = [
     "LandingError",
     "LostRowsError",
+    "QuarantineError",
+    "Selection",
     "StagingError",
+    "discard",
     "fetch_movielens_1m",
+    "find_rows",
     "lake_files",
     "list_batches",
+    "overview",
+    "release",
     "summaries",
     "take_in",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,10 +67,21 @@ def write_batch(
     entry: Landed,
     account: Account,
     scratch: Path,
+    *,
+    known_as_of: datetime | None,
+    more: Mapping[str, Any] | None = None,
+    beside: Sequence[Path] = (),
 ) -> bool:
     """Write one batch and its quarantined rows; return whether it is ours (an equal one of another intake stays).
 
     Events are sorted by `event_at`, so that a window's reader skips what it does not need.
+
+    Parameters
+    ----------
+    known_as_of
+        What the newest committed run knew up to: events much older than that are too late.
+    more, beside
+        Fields of `batch.json` and files of the batch's folder that only this kind of batch has; the files are moved.
     """
     file = entry.file
     target = lake(root) / file.batch_id
@@ -94,14 +105,19 @@ def write_batch(
         "source": source,
         "table": file.table.name,
         "file": file.name,
+        "kind": "file",
         "landed_at": landed_at.astimezone(UTC).isoformat(),
+        "known_as_of": known_as_of.astimezone(UTC).isoformat() if known_as_of else None,
         "sha256": file.sha256,
         "bytes": file.size,
         "mtime_ns": file.mtime_ns,
         **asdict(account),
         "extra_columns": list(entry.extra_columns),
         "unreadable": entry.unreadable,
+        **(more or {}),
     }
+    for extra in beside:
+        extra.rename(part / extra.name)
     (part / "batch.json").write_text(json.dumps(record, indent=2))
     for written in (*part.iterdir(), part):
         sync(written)

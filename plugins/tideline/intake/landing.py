@@ -16,7 +16,7 @@ from tideline.intake import quoting
 from tideline.intake.declaration import Column, Declaration, Table
 from tideline.intake.errors import LandingError, UnreadableFileError, UnsettledFileError
 from tideline.intake.files import LandingFile
-from tideline.intake.reading import reader_for, unpack
+from tideline.intake.reading import Reader, reader_for, unpack
 from tideline.intake.reading.columns import Found
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,14 @@ def load_files(
     files: Sequence[LandingFile],
     landed_at: datetime,
     scratch: Path,
+    *,
+    reader: tuple[str, Reader] | None = None,
 ) -> tuple[list[Landed], list[str]]:
     """Fill `landing.*` with the rows of the files.
 
     Each table has the declared columns and `_file`, `_row` (1-based data row) and `_hash`, which identifies an event
-    that has no id: md5 of the table's name and the raw columns as JSON.
+    that has no id: md5 of the table's name and the raw columns as JSON. `reader` is for all of them,
+    whatever their names.
 
     Returns
     -------
@@ -85,15 +88,17 @@ def load_files(
     unsettled: list[str] = []
     for file in files:
         try:
-            landed.append(_load_file(connection, declaration.source, file, scratch))
+            landed.append(_load_file(connection, declaration.source, file, scratch, reader or reader_for(file.name)))
         except UnsettledFileError as error:
             log.warning("%s: left for the next intake", error)
             unsettled.append(file.name)
     return landed, unsettled
 
 
-def _load_file(connection: duckdb.DuckDBPyConnection, source: str, file: LandingFile, scratch: Path) -> Landed:
-    kind, read = reader_for(file.name)
+def _load_file(
+    connection: duckdb.DuckDBPyConnection, source: str, file: LandingFile, scratch: Path, reader: tuple[str, Reader]
+) -> Landed:
+    kind, read = reader
     connection.execute("create or replace temp table rejected (_row bigint, rule varchar, raw varchar)")
     try:
         found = read(connection, file.table, file, unpack(file.path, scratch), scratch)

@@ -15,6 +15,7 @@ from tideline.intake.batches import list_batches, write_batch
 from tideline.intake.declaration import Declaration, read_declaration
 from tideline.intake.files import LandingFile, find_files, select_new
 from tideline.intake.landing import connect, load_files
+from tideline.intake.lateness import known_as_of
 from tideline.warehouse import PROJECT, build
 
 log = logging.getLogger(__name__)
@@ -67,21 +68,13 @@ def take_in(settings: Settings, *, landed_at: datetime | None = None) -> dict[st
 def _take_in_new(
     settings: Settings, declaration: Declaration, new: list[LandingFile], landed_at: datetime
 ) -> dict[str, int]:
-    scratch = _open_scratch(settings.root)
+    scratch = open_scratch(settings.root)
+    known = known_as_of(settings.root)
     try:
         database = scratch / "intake.duckdb"
         with connect(database, settings) as connection:
             landed, unsettled = load_files(connection, declaration, new, landed_at, scratch)
-        build(
-            database,
-            select=SELECTION,
-            exclude=("test_type:unit",),
-            source=settings.source,
-            vars={},  # a batch is immutable: it may not depend on what one run was given
-            target_path=scratch / "dbt",
-            cache=settings.root / "cache" / "dbt",
-            settings=settings,
-        )
+        build_judgement(database, scratch, settings)
         counts = dict.fromkeys(("batches", "unreadable_files", *COUNTED), 0)
         counts["unsettled_files"] = len(unsettled)
         with connect(database, settings) as connection:
@@ -92,7 +85,16 @@ def _take_in_new(
                 if entry.unreadable:
                     account = Account(reasons={"unreadable_file": 0})
                     log.warning("%s is quarantined: %s", entry.file.name, entry.unreadable)
-                if write_batch(connection, settings.root, settings.source, landed_at, entry, account, scratch):
+                if write_batch(
+                    connection,
+                    settings.root,
+                    settings.source,
+                    landed_at,
+                    entry,
+                    account,
+                    scratch,
+                    known_as_of=known,
+                ):
                     counts["batches"] += 1
                     counts["unreadable_files"] += entry.unreadable is not None
                     for name in COUNTED:
@@ -102,7 +104,21 @@ def _take_in_new(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _open_scratch(root: Path) -> Path:
+def build_judgement(database: Path, scratch: Path, settings: Settings) -> None:
+    """Build the staging models and the judgement over the raw rows of an intake's DuckDB file."""
+    build(
+        database,
+        select=SELECTION,
+        exclude=("test_type:unit",),
+        source=settings.source,
+        vars={},  # a batch is immutable: it may not depend on what one run was given
+        target_path=scratch / "dbt",
+        cache=settings.root / "cache" / "dbt",
+        settings=settings,
+    )
+
+
+def open_scratch(root: Path) -> Path:
     """Make this intake's private folder, and remove what a killed one left a day ago: it holds raw rows."""
     folder = root / "intake"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

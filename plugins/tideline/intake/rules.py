@@ -12,6 +12,7 @@ SENTENCES = {
     "event_type_missing": "an event needs a type",
     "event_at_unreadable": "the time of the event is missing or cannot be read",
     "event_at_impossible": "the time of the event is before 1900, or more than a day after the file landed",
+    "value_out_of_range": "the value of the event is outside the range that value_ranges sets for its source and type",
 }
 
 

@@ -56,6 +56,7 @@ def _history_row(entry: Manifest) -> dict[str, Any]:
         "rows_hash": entry.rows_hash,
         "users": entry.users,
         "rows": entry.rows,
+        **entry.accounting,
         "seconds": sum(float(stage["seconds"] or 0) for stage in entry.stages),
         "vars": json.dumps(entry.vars, sort_keys=True),
         "stages": list(entry.stages),

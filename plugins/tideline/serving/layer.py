@@ -24,6 +24,8 @@ class Layer:
     content_hash: str
     metrics: tuple[dict[str, Any], ...]
     stages: tuple[dict[str, Any], ...]
+    accounting: dict[str, int]
+    """What became of the accepted events: the columns of `run_history`."""
 
 
 def utc(moment: datetime) -> datetime:
@@ -53,6 +55,7 @@ def measure(desk: duckdb.DuckDBPyConnection, run: Run) -> Layer:
         content_hash=fingerprint(desk, content),
         metrics=tuple(_metrics(desk, run, table)),
         stages=tuple(_stages(run)),
+        accounting=_accounting(desk),
     )
 
 
@@ -66,6 +69,24 @@ def _check_origin(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> None
             f"{run.warehouse} holds rows of {strangers[0][0]} as of {strangers[0][1]}, expected {expected[0]} as of "
             f"{expected[1]}: rerun the run from its first task"
         )
+
+
+ACCOUNTED = (
+    "accepted",
+    "used",
+    "outside_windows",
+    "not_yet_due",
+    "too_late",
+    "duplicates",
+    "taken_back",
+    "no_interest",
+)
+
+
+def _accounting(desk: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    listed = ", ".join(ACCOUNTED)
+    row = _one(desk, f"select {listed} from (select *, used_long + used_short as used from built.run_accounting)")
+    return dict(zip(ACCOUNTED, row, strict=True))
 
 
 def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from tideline.run import Run, write_atomically
 from tideline.serving.layer import Layer
 from tideline.serving.pointer import GENERATION, SnapshotError, serving_folder, snapshot_path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Manifest:
     """`stage`, `seconds`, `peak_mb` of each stage of the run."""
     metrics: tuple[Mapping[str, Any], ...] = ()
     """Quality metrics of the layer: `metric`, `subject`, `value`, `unit`."""
+    accounting: Mapping[str, int] = field(default_factory=dict)
+    """What became of the accepted events, as in `run_history`; empty for a generation of before they were counted."""
     same_as: str | None = None
     """For a run that changed nothing: the generation that already held the same rows."""
     schema_version: int = field(default=SCHEMA_VERSION, kw_only=True)
@@ -94,6 +96,7 @@ def describe(run: Run, layer: Layer, fence: int, *, committed: bool, complete: b
         vectors={},
         stages=layer.stages,
         metrics=layer.metrics,
+        accounting=layer.accounting,
     )
 
 

@@ -64,14 +64,19 @@ def prepare(run: Run, settings: Settings) -> None:
                 *(run.generation, run.model_version, run.source, run.base is None),
             ],
         )
-        connection.execute("create table run.batches (batch_id varchar, landed_at timestamp, is_new boolean)")
-        _insert(connection, "run.batches", [(b["batch_id"], b["landed_at"], b["is_new"]) for b in _pinned(run)])
+        connection.execute(
+            "create table run.batches "
+            "(batch_id varchar, landed_at timestamp, is_new boolean, known_as_of timestamp, events bigint)"
+        )
+        batches = [(b["batch_id"], b["landed_at"], b["is_new"], b["known_as_of"], b["events"]) for b in _pinned(run)]
+        _insert(connection, "run.batches", batches)
         if run.base_tables:
             _carry(connection, run.base_tables)
 
 
 def attach_results(run: Run, settings: Settings) -> None:
     """Give dbt what Python made: the views `run.scored` and `run.user_gates`, and the intake of the pinned batches."""
+    from tideline.intake.quarantine import count_decided
     from tideline.intake.rules import sentence
 
     pinned = _pinned(run)
@@ -80,21 +85,32 @@ def attach_results(run: Run, settings: Settings) -> None:
         gates = tuple(column for column in contracts.USER_VECTORS if column.name in ("user_id", "gate"))
         file = run.vectors / "user_vectors.parquet"
         _view(connection, "run.user_gates", gates, [file] if file.exists() else [])
+        decided = count_decided(run.root, pinned)
         connection.execute(
-            "create or replace table run.intake (batch_id varchar, source varchar, file varchar, landed_at timestamp, "
-            f"{', '.join(f'{name} bigint' for name in _COUNTS)}, is_new boolean)"
+            "create or replace table run.intake (batch_id varchar, source varchar, kind varchar, file varchar, "
+            f"landed_at timestamp, {', '.join(f'{name} bigint' for name in _COUNTS)}, "
+            "released bigint, discarded bigint, is_new boolean)"
         )
         batches = [
-            (b["batch_id"], b["source"], b["file"], b["landed_at"], *(b[name] for name in _COUNTS), b["is_new"])
-            for b in pinned
+            (
+                *(batch["batch_id"], batch["source"], batch.get("kind", "file"), batch["file"], batch["landed_at"]),
+                *(batch[name] for name in _COUNTS),
+                *(sum(decided.get((batch["batch_id"], rule), (0, 0))[n] for rule in batch["reasons"]) for n in (0, 1)),
+                batch["is_new"],
+            )
+            for batch in pinned
         ]
         _insert(connection, "run.intake", batches)
         connection.execute(
             "create or replace table run.quarantine_summary "
-            "(batch_id varchar, file varchar, rule varchar, reason varchar, count bigint)"
+            "(batch_id varchar, file varchar, rule varchar, reason varchar, count bigint, released bigint, "
+            "discarded bigint)"
         )
         refused = [
-            (batch["batch_id"], batch["file"], rule, sentence(rule), rows)
+            (
+                *(batch["batch_id"], batch["file"], rule, sentence(rule), rows),
+                *decided.get((batch["batch_id"], rule), (0, 0)),
+            )
             for batch in pinned
             for rule, rows in batch["reasons"].items()
         ]
@@ -153,7 +169,13 @@ def _pinned(run: Run) -> list[dict[str, Any]]:
 
     wanted, new = set(run.batches), set(run.new_batches)
     return [
-        {**batch, "is_new": batch["batch_id"] in new, "landed_at": _naive(batch["landed_at"])}
+        {
+            **batch,
+            "is_new": batch["batch_id"] in new,
+            "landed_at": _naive(batch["landed_at"]),
+            # A batch of before lateness was recorded is never late.
+            "known_as_of": _naive(batch["known_as_of"]) if batch.get("known_as_of") else None,
+        }
         for batch in list_batches(run.root)
         if batch["batch_id"] in wanted
     ]

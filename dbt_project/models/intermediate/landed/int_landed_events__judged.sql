@@ -7,6 +7,11 @@ clock as (
     select landed_at from {{ source('intake', 'batch_clock') }}
 ),
 
+value_ranges as (
+    select * from {{ ref('value_ranges') }}
+    where source = '{{ var('source') }}'
+),
+
 examined as (
     select
         events.*,
@@ -19,9 +24,13 @@ examined as (
                 events.event_at < timestamp '1900-01-01'
                 or events.event_at >= clock.landed_at + interval 1 day
                 then 'event_at_impossible'
+            when
+                events.event_value < value_ranges.min_value or events.event_value > value_ranges.max_value
+                then 'value_out_of_range'
         end as broken
     from events
     cross join clock
+    left join value_ranges on events.event_type = value_ranges.event_type
 ),
 
 {{ landing_disposition('examined') }}

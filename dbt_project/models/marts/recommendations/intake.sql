@@ -6,6 +6,7 @@ batches as (
 select
     batch_id,
     source,
+    kind,
     file,
     landed_at,
     rows_read,
@@ -14,5 +15,7 @@ select
     ignored,
     events,
     items,
+    released,
+    discarded,
     is_new
 from batches

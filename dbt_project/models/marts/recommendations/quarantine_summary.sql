@@ -8,5 +8,7 @@ select
     file,
     rule,
     reason,
-    count
+    count,
+    released,
+    discarded
 from refused

@@ -10,9 +10,9 @@ select
     _hash as event_id,
     customer_id as user_id,
     stock_code as item_id,
-    'purchase' as event_type,
+    if(is_cancellation, 'cancellation', 'purchase') as event_type,
     invoiced_at as event_at,
-    cast(quantity as double) as event_value,
+    cast(if(is_cancellation, -quantity, quantity) as double) as event_value,
     cast(null as varchar) as event_text,
     cast(null as varchar) as generation,
     ignored_by

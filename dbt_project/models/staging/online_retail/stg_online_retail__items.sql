@@ -13,7 +13,7 @@ named as (
     from lines
     where
         ignored_by is null
-        and unit_price > 0
+        and not is_cancellation
         and regexp_matches(description, '[A-Za-z]{3}')
 )
 

@@ -21,8 +21,8 @@ cleaned as (
 
 select
     *,
+    coalesce(invoice_no like 'C%', false) as is_cancellation,
     case
-        when invoice_no like 'C%' then 'cancellation'
         when
             stock_code in (
                 'POST', 'DOT', 'C2', 'M', 'D', 'S', 'B', 'BANK CHARGES', 'AMAZONFEE', 'CRUK',
@@ -32,6 +32,7 @@ select
             or stock_code like 'GIFT%'
             or description ilike '%gift voucher%'
             then 'not_a_product'
-        when quantity <= 0 then 'stock_adjustment'
+        when quantity <= 0 and not coalesce(invoice_no like 'C%', false) then 'stock_adjustment'
+        when unit_price <= 0 then 'price_out_of_range'
     end as ignored_by
 from cleaned
