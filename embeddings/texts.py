@@ -25,8 +25,7 @@ _SILENT = re.compile(r"<!--.{0,5000}?-->|<(script|style)\b[^<>]*>.{0,5000}?</\1\
 # A tag begins with a letter, a slash or an exclamation mark: "a < b", "<3" and "5 > 4" are no tags.
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9:-]*)(?:\s[^<>]*)?/?>|<![a-zA-Z][^<>]*>")
 _INLINE = frozenset(
-    ("a", "abbr", "b", "big", "bdi", "bdo", "code", "em", "font", "i", "mark", "s", "small", "span", "strong", "sub")
-    + ("sup", "tt", "u", "wbr")
+    {"a", "abbr", "b", "bdi", "bdo", "code", "em", "font", "i", "mark", "s", "small", "span", "strong", "u"}
 )
 _NOTHING = frozenset({"nan", "none", "null"})
 _SENTENCE_ENDS = ".!?。！？…"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from embeddings.settings import Settings
@@ -238,3 +240,19 @@ def test_text_that_is_not_utf8_is_quarantined_row_by_row_in_lines_of_any_kind(se
     take_in(settings)
     assert reasons(settings) == {"undecodable_text": 2}
     assert rows(settings, "event_text") == [("fine",), ("fine",)]
+
+
+def test_half_a_surrogate_pair_in_json_costs_its_row_and_broken_text_in_parquet_its_file(
+    settings_for: Make, land: Land
+) -> None:
+    """A column of Parquet is declared UTF-8 as a whole: DuckDB refuses the file, and so it is quarantined by name."""
+    line = '{"user_id": "ann", "item_id": "tea", "event_type": "view", "event_at": "2024-01-01", "event_text": "%s"}\n'
+    land("events/e.jsonl", line % "half \\ud83d" + line % "\\ud83d\\ude00")
+    offsets = pa.py_buffer(b"\x00\x00\x00\x00\x04\x00\x00\x00")
+    broken = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(b"caf\xe9"))
+    table = {name: ["x"] for name in HEADER.split(",")} | {"event_text": broken}
+    pq.write_table(pa.table(table), land("events/f.parquet", b""))
+    settings = settings_for()
+    take_in(settings)
+    assert rows(settings, "event_text") == [("\U0001f600",)]
+    assert reasons(settings) == {"unreadable_row": 1, "unreadable_file": 0}
