@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from embeddings.ledger import STATS, Stats, embed_texts
 from embeddings.model import describe_model
 from embeddings.settings import Settings
-from embeddings.texts import event_text, item_text
+from embeddings.texts import event_text, is_cut, item_text
 from embeddings.vector_files import ROW_GROUP, to_column, vector_schema, writing
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,9 @@ def _write_vectors(
     total: Stats = dict.fromkeys(STATS, 0)
     with writing(file, schema) as writer, pq.ParquetFile(source) as rows:
         for batch in rows.iter_batches(TEXTS_A_BLOCK, columns=[id_column, *columns]):
-            values = zip(*(batch[column].to_pylist() for column in columns), strict=True)
-            vectors, has_vector, stats = embed_texts(settings, [text(*row) for row in values])
+            values = list(zip(*(batch[column].to_pylist() for column in columns), strict=True))
+            cut = [is_cut(*row) for row in values]
+            vectors, has_vector, stats = embed_texts(settings, [text(*row) for row in values], cut=cut)
             total = {name: total[name] + stats[name] for name in STATS}
             arrays = [batch[id_column].filter(pa.array(has_vector)).cast(pa.string()), to_column(vectors[has_vector])]
             if "model" in schema.names:

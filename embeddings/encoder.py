@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +34,7 @@ class Encoded(NamedTuple):
     tokens: int
     """Tokens computed, padding not counted."""
     truncated: int
-    """Texts longer than the model's limit: their end was not read."""
+    """Texts longer than the model's limit, or cut before: their end was not read."""
 
 
 class Encoder:
@@ -58,9 +58,10 @@ class Encoder:
             truncated += batch.truncated
         return vectors, tokens, truncated
 
-    def batches(self, texts: list[str], prompt: str = "") -> Iterator[Encoded]:
+    def batches(self, texts: list[str], prompt: str = "", cut: Collection[str] = frozenset()) -> Iterator[Encoded]:
         """Encode in batches of similar length by token budget, shortest first; progress is logged.
 
+        `cut` are texts that were truncated before they came here: they count as such, however few tokens are left.
         The batches follow from the set of texts, not from their order: the same texts give the same bits.
         """
         order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row]))
@@ -82,7 +83,9 @@ class Encoder:
                     raise ModelError(f"{self.model_id} made a vector that is not finite: use another model")
                 tokens = sum(min(counts[row], limit) for row in rows)
                 progress.add(len(rows), sum(len(texts[row]) for row in rows), tokens)
-                yield Encoded(np.array(rows), vectors, tokens, sum(counts[row] > limit for row in rows))
+                yield Encoded(
+                    np.array(rows), vectors, tokens, sum(counts[row] > limit or texts[row] in cut for row in rows)
+                )
 
     def _count_tokens(self, texts: list[str]) -> list[int]:
         encoded = self._transformer.tokenizer(texts, truncation=False, verbose=False, return_attention_mask=False)

@@ -22,7 +22,7 @@ from embeddings import store
 from embeddings.encoder import Encoded, load_encoder
 from embeddings.model import Model, describe_model
 from embeddings.settings import Settings
-from embeddings.texts import normalise
+from embeddings.texts import is_cut, normalise
 
 CHUNK = 4096
 """Texts a commit: what a kill can cost, about a minute of work on two cores."""
@@ -32,7 +32,7 @@ STATS = ("asked", "empty", "unique", "known", "embedded", "tokens", "truncated",
 
 
 def embed_texts(
-    settings: Settings, texts: Sequence[str | None], prompt: str = ""
+    settings: Settings, texts: Sequence[str | None], prompt: str = "", cut: Sequence[bool] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], Stats]:
     """Return the vectors of texts: those the ledger has from there, the rest embedded once and appended.
 
@@ -45,6 +45,8 @@ def embed_texts(
         Normalised here. Null and texts without content get no vector.
     prompt
         Put before each text; part of the key.
+    cut
+        Which texts were cut before they came here; those that are cut here count without being named.
 
     Returns
     -------
@@ -53,12 +55,17 @@ def embed_texts(
     has_vector : bool, `[n]`
     stats : dict
         `asked`, `empty`, `unique` (different texts with content), `known` (of these, already there), `embedded`, and of
-        those embedded: `tokens`, `truncated` (longer than the model reads); `seconds`.
+        those embedded: `tokens`, `truncated` (longer than the model reads, or cut to `texts.LONGEST`); `seconds`.
     """
     started = time.perf_counter()
     model = describe_model(settings)
     clean = [normalise(text) for text in texts]
     unique = sorted({text for text in clean if text})
+    were_cut = {
+        text
+        for text, raw, before in zip(clean, texts, cut or [False] * len(texts), strict=True)
+        if before or is_cut(raw)
+    }
     secret = ledger_secret(settings)
     keys = [text_key(secret, model.model_id, prompt, text) for text in unique]
     known, found = store.find_text_vectors(settings, model, keys)
@@ -67,7 +74,7 @@ def embed_texts(
     if len(missing):
         missing_keys = [keys[row] for row in missing]
         missing_texts = [unique[row] for row in missing]
-        tokens, truncated = _embed(settings, model, missing_keys, missing_texts, prompt)
+        tokens, truncated = _embed(settings, model, missing_keys, missing_texts, prompt, were_cut)
         written, found[missing] = store.find_text_vectors(settings, model, missing_keys)
         if not written.all():
             raise RuntimeError(f"{np.count_nonzero(~written)} vectors are not in the ledger after they were appended")
@@ -129,10 +136,12 @@ def _make_key(file: Path) -> None:
         part.unlink()
 
 
-def _embed(settings: Settings, model: Model, keys: list[bytes], texts: list[str], prompt: str) -> tuple[int, int]:
+def _embed(
+    settings: Settings, model: Model, keys: list[bytes], texts: list[str], prompt: str, cut: set[str]
+) -> tuple[int, int]:
     tokens = truncated = 0
     chunk: list[Encoded] = []
-    for batch in load_encoder(settings).batches(texts, prompt):
+    for batch in load_encoder(settings).batches(texts, prompt, cut):
         chunk.append(batch)
         tokens += batch.tokens
         truncated += batch.truncated

@@ -43,3 +43,16 @@
 {% macro staging_number(text) -%}
     case when isfinite(try_cast({{ text }} as double)) then try_cast({{ text }} as double) end
 {%- endmacro %}
+
+
+{#- The same where a comma may stand for the point, as in files separated by semicolons. With three digits after it the
+    comma could part thousands, unless a zero stands before it: such a value is null, not guessed. -#}
+{% macro staging_decimal(text) -%}
+    coalesce(
+        {{ staging_number(text) }},
+        case
+            when regexp_full_match({{ text }}, '\s*[-+]?(\d+,(\d{1,2}|\d{4,})|0,\d+)\s*')
+                then {{ staging_number("replace(" ~ text ~ ", ',', '.')") }}
+        end
+    )
+{%- endmacro %}

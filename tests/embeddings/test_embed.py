@@ -49,3 +49,22 @@ def test_items_reviews_and_blocks_share_each_text(
     heat = item_file.take(np.array([0, 1]))
     assert np.array_equal(heat[0], heat[1])
     assert np.array_equal(event_file.take(event_file.rows_of(pa.array(["e1"])))[0], heat[0])
+
+
+def test_what_is_cut_or_longer_than_the_model_reads_is_counted_once_and_only_when_embedded(
+    tmp_path: Path, settings: Settings
+) -> None:
+    events = [
+        {"event_id": "short", "event_text": "a cup of tea"},
+        {"event_id": "long", "event_text": "tea " * 900},
+        {"event_id": "megabyte", "event_text": "tea " * 250_000},
+        # One token for the model: only the cut tells that its end was not read.
+        {"event_id": "word", "event_text": "x" * 1_000_000},
+        {"event_id": "markup", "event_text": "<br>" * 20_000 + "unread"},
+        {"event_id": "nan", "event_text": "nan"},
+    ]
+    files = write(tmp_path, [{"item_id": "i", "title": "None", "description": "y" * 50_000}], events)
+    counts = embed_run(*files, tmp_path / "vectors", settings)
+    assert (counts["embedded"], counts["empty"], counts["truncated"]) == (5, 2, 4)
+    again = embed_run(*files, tmp_path / "again", settings)
+    assert (again["embedded"], again["known"], again["truncated"]) == (0, 5, 0)

@@ -21,16 +21,21 @@ PINNED = {
         "ratings.csv": {"rows_read": 44_852, "accepted": 44_852, "events": 44_852, "items": 0},
         "products.csv": {"rows_read": 96, "accepted": 96, "events": 0, "items": 96},
     },
+    "amazon2023_slice": {
+        "training.jsonl": {"rows_read": 598, "accepted": 598, "events": 2_990},
+        "validation.jsonl": {"rows_read": 70, "accepted": 70, "events": 350},
+        "test.jsonl": {"rows_read": 23, "accepted": 23, "events": 115},
+    },
     "online_retail": {
         "online_retail.parquet": {
             "rows_read": 541_909,
-            "accepted": 396_292,
-            "quarantined": 132_546,
-            "ignored": 13_071,
-            "events": 396_292,
+            "accepted": 404_792,
+            "quarantined": 131_589,
+            "ignored": 5_528,
+            "events": 404_792,
             "items": 4_027,
-            "reasons": {"user_id_missing": 132_546},
-            "ignored_by": {"cancellation": 9_288, "not_a_product": 2_447, "stock_adjustment": 1_336},
+            "reasons": {"user_id_missing": 131_585, "value_out_of_range": 4},
+            "ignored_by": {"not_a_product": 3_032, "stock_adjustment": 1_336, "price_out_of_range": 1_160},
         }
     },
 }

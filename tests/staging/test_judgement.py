@@ -24,4 +24,4 @@ def test_the_unit_tests_of_the_judgement_pass(settings_for: Callable[..., Settin
     warehouse.build(database, select=SELECTION, exclude=unit_tests, target_path=settings.root / "built", **common)
     selected = [f"{path},test_type:unit" for path in warehouse.LANDED]
     counts = warehouse.build(database, command="test", select=selected, target_path=settings.root / "tested", **common)
-    assert counts["tests"] == 3
+    assert counts["tests"] == 4

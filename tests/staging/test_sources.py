@@ -16,10 +16,13 @@ LINES = [
     ("540000", "85123A", "WHITE HEART", 1, "2011-07-01 08:26", 2.55, 17850),  # summer: an hour earlier in UTC
     ("540001", "85123A", "RED HEART", 1, "2011-08-01 10:00", 2.55, None),  # no customer; the product has a new name
     ("C540002", "85123A", "WHITE HEART", -6, "2011-08-01 10:00", 2.55, None),
+    ("C540007", "85123A", "WHITE HEART", -6, "2011-08-01 10:00", 2.55, 17850),
+    ("C540008", "POST", "POSTAGE", -1, "2011-08-01 10:00", 18.0, 17850),
+    ("540009", "85123A", "WHITE HEART", 74215, "2011-08-01 10:00", 1.04, 17850),
     ("540003", "POST", "POSTAGE", 1, "2011-08-01 10:00", 18.0, 17850),
     ("540004", "gift_0001_20", "Dotcomgiftshop Gift Voucher £20.00", 1, "2011-08-01 10:00", 20.0, None),
     ("540005", "22139", "damaged", -3, "2011-08-01 10:00", 0.0, None),
-    ("540006", "22139", "nan", 3, "2011-08-01 10:00", 0.0, 12345),  # a gift: it was had, but names nothing
+    ("540006", "22139", "nan", 3, "2011-08-01 10:00", 0.0, 12345),  # a gift: nothing was paid
 ]
 
 
@@ -41,13 +44,17 @@ def test_online_retail_sets_aside_what_is_no_purchase_and_names_products_from_th
     settings = settings_for("online_retail")
     take_in(settings)
     (batch,) = list_batches(settings.root)
-    assert batch["ignored_by"] == {"not_a_product": 2, "cancellation": 1, "stock_adjustment": 1}
-    assert batch["reasons"] == {"user_id_missing": 1}
-    events = rows_of(settings, 0, "select user_id, item_id, event_at::varchar, event_value from read_parquet($1)")
+    assert batch["ignored_by"] == {"not_a_product": 3, "stock_adjustment": 1, "price_out_of_range": 1}
+    assert batch["reasons"] == {"user_id_missing": 2, "value_out_of_range": 1}
+    events = rows_of(
+        settings,
+        0,
+        "select event_type, user_id, item_id, event_at::varchar, event_value from read_parquet($1) order by all",
+    )
     assert events == [
-        ("17850", "85123A", "2010-12-01 08:26:00", 6.0),
-        ("17850", "85123A", "2011-07-01 07:26:00", 1.0),
-        ("12345", "22139", "2011-08-01 09:00:00", 3.0),
+        ("cancellation", "17850", "85123A", "2011-08-01 09:00:00", 6.0),
+        ("purchase", "17850", "85123A", "2010-12-01 08:26:00", 6.0),
+        ("purchase", "17850", "85123A", "2011-07-01 07:26:00", 1.0),
     ]
     items = rows_of(settings, 1, "select item_id, title, updated_at::varchar from read_parquet($1) order by updated_at")
     assert items == [

@@ -12,7 +12,7 @@ select
     {{ staging_present('item_id') }} as item_id,
     {{ staging_present('event_type') }} as event_type,
     {{ staging_iso_timestamp('event_at') }} as event_at,
-    {{ staging_number('event_value') }} as event_value,
+    {{ staging_decimal('event_value') }} as event_value,
     {{ staging_present('event_text') }} as event_text,
     {{ staging_present('generation') }} as generation,
     cast(null as varchar) as ignored_by
