@@ -49,6 +49,7 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
     if suite not in SUITES:
         raise ValueError(f"no suite {suite!r}, expected one of {', '.join(SUITES)}")
     from tideline.gates import thresholds, validation
+    from tideline.gates.aggregates import query_quarantine
 
     started = time.perf_counter()
     rules = importlib.import_module(f"tideline.gates.{suite}")
@@ -97,6 +98,7 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
         "as_of": run.window.as_of.isoformat(),
         "passed": not failed,
         "seconds": seconds,
+        "quarantine_query": query_quarantine(run),
         "measured": values,
         "not_measured": not_measured,
         "without_past": without_past,
@@ -114,7 +116,7 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
             ", ".join(without_past),
         )
     if failed:
-        raise GateError(suite, run.run_id, failed, str(folder / f"{suite}.html"))
+        raise GateError(suite, run.run_id, failed, str(folder / f"{suite}.html"), query_quarantine(run))
     return {
         "expectations": len(outcomes),
         "warnings": len(warned),

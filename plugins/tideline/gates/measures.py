@@ -95,12 +95,12 @@ class GateError(RuntimeError):
         The failed expectations.
     """
 
-    def __init__(self, suite: str, run_id: str, outcomes: Sequence[Outcome], data_docs: str) -> None:
+    def __init__(self, suite: str, run_id: str, outcomes: Sequence[Outcome], data_docs: str, quarantine: str) -> None:
         self.outcomes = tuple(outcomes)
         failed = "\n".join(f"- {outcome.describe()}\n  look further: {outcome.query}" for outcome in outcomes)
         super().__init__(
             f"gate {suite} of {run_id} is shut, nothing is published and the previous generation goes on serving:\n"
-            f"{failed}\nData Docs: {data_docs}"
+            f"{failed}\nQuarantined rows (private): {quarantine}\nData Docs: {data_docs}"
         )
 
 
