@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 SOURCE ?= movielens_1m
 HOURS ?= 3
 HORIZON ?= 7
+ROWS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -19,7 +20,7 @@ export TIDELINE_AS_OF := $(AS_OF)
 export TIDELINE_QUERY := $(QUERY)
 export TIDELINE_GENERATION := $(GENERATION)
 
-.PHONY: run test up down sql evaluate picture install lint lint-fix typecheck lock clean
+.PHONY: run test up down sql evaluate bench-gates bench-intake picture install lint lint-fix typecheck lock clean
 
 run: install
 	@$(BIN)/python -m tideline run --hours "$(HOURS)" $${TIDELINE_AS_OF:+--as-of "$$TIDELINE_AS_OF"}
@@ -36,6 +37,12 @@ sql: install
 
 evaluate: install
 	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)"
+
+bench-gates: install
+	@$(BIN)/python -m tideline bench-gates --rows "$(ROWS)"
+
+bench-intake: install
+	@$(BIN)/python -m tideline bench-intake
 
 picture: install
 	@$(BIN)/python -m tideline picture
