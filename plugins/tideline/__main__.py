@@ -1,4 +1,4 @@
-"""The command line: `python -m tideline run | up | down | sql | evaluate | bench-... | picture`. The Makefile's targets call it."""
+"""The command line: `python -m tideline run | up | down | sql | evaluate | bench-...`, called by the Makefile."""
 
 from __future__ import annotations
 

@@ -78,7 +78,6 @@ def generate(settings: Settings, rows: int) -> Run:
             (lake / batch / "batch.json").write_text(
                 json.dumps({**named, **record, "landed_at": landed_at.isoformat()})
             )
-        connection.execute("drop schema lake cascade")
     return run
 
 

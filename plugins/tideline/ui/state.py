@@ -35,14 +35,15 @@ def read_history(settings: Settings) -> list[dict[str, Any]] | None:
 
 
 def read_gates(settings: Settings) -> list[dict[str, Any]]:
-    """Return the newest runs that met a gate: `run_id` and the records of its suites, in order of the stages.
+    """Return the newest runs that met a gate: `run_id`, the records of its `suites` by stage, those that `shut`.
 
     Runs that a gate stopped are here too: they never reach the run history.
     """
     folder = settings.root / "data_docs"
     found = [(path.stat().st_mtime_ns, path) for path in folder.glob("*") if RUN_ID.match(path.name)]
     newest = [path for _, path in sorted(found, reverse=True)[:RUNS_SHOWN]]
-    return [{"run_id": path.name, "suites": _read_records(path)} for path in newest]
+    runs = [{"run_id": path.name, "suites": _read_records(path)} for path in newest]
+    return [{**run, "shut": [record["suite"] for record in run["suites"] if not record["passed"]]} for run in runs]
 
 
 def find_page(settings: Settings, run_id: str, suite: str) -> Path | None:
