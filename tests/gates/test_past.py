@@ -116,6 +116,14 @@ def test_files_of_items_are_no_delivery_of_events(
     assert "nightly_delivery_ratio" in record_of(run)["without_past"]
 
 
+def test_a_release_from_quarantine_is_no_delivery(
+    made: SimpleNamespace, deliver: Any, past: list[str], root: Path, settings: Settings
+) -> None:
+    run = run_of(made, root, past, deliver("release", 5, 3, kind="release"))
+    assert "delivery_ratio" not in str(check("staging", run, settings)["warned"])
+    assert "nightly_delivery_ratio" in record_of(run)["without_past"]
+
+
 @pytest.mark.parametrize("days", [0, 1, 2])
 def test_a_gate_without_a_past_passes_and_says_so(
     days: int, made: SimpleNamespace, deliver: Any, past: list[str], root: Path, settings: Settings,

@@ -38,13 +38,14 @@ def bench_gates(settings: Settings, rows: int) -> None:
     """
     if rows < DELIVERIES * 1000:
         raise ValueError(f"ROWS must be at least {DELIVERIES * 1000}, got {rows}")
+    share = share_of_night(settings)
     settings.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.root, prefix="bench-") as home:
         own = load_settings(home=home, source=SOURCE, vars={})
         print(f"Generating {rows:,} events in {DELIVERIES} batches, their windows, and {rows:,} recommendations ...")
         run = generate(own, rows)
         figures = [figure for label, suite, a_day in CHECKED for figure in _measure(label, suite, run, own, a_day)]
-    figures += share_of_night(settings)
+    figures += share
     print_table(f"Gates: {rows:,} generated rows; the last night of {settings.source}", figures)
     print(f"Written: {write_report('bench-gates', figures, settings)}")
 
@@ -61,6 +62,7 @@ def generate(settings: Settings, rows: int) -> Run:
     lake = settings.root / "lake" / "batches"
     config = {"threads": settings.threads, "memory_limit": settings.memory_limit}
     with duckdb.connect(str(run.warehouse), config=config) as connection:
+        connection.execute("set enable_progress_bar = false")
         given = {"events": rows, "users": rows // TOP_K, "deliveries": DELIVERIES, "top_k": TOP_K}
         for name, value in {**given, "as_of": AS_OF.replace(tzinfo=None)}.items():
             connection.execute(f"set variable {name} = ?", [value])
@@ -86,7 +88,7 @@ def share_of_night(settings: Settings) -> list[dict[str, Any]]:
     nights = []
     for file in (settings.root / "runs").glob("nightly-*/stages.jsonl"):
         lines = [json.loads(line) for line in file.read_text().splitlines()]
-        if lines and lines[-1]["stage"] == "publish" and not lines[-1]["failure"]:
+        if lines and lines[-1]["stage"] == "publish" and not lines[-1].get("failure"):
             nights.append((file.stat().st_mtime_ns, file.parent.name, lines))
     if not nights:
         return []

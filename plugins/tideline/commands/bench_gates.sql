@@ -1,7 +1,6 @@
 -- A lake of 30 daily deliveries and the tables of a run's warehouse, from the variables events, users, deliveries,
 -- top_k and as_of. Ids are as long as real ones: derived event ids are md5.
 -- Not in the warehouse's file: what is only copied out need not be written twice.
-set enable_progress_bar = false;
 attach ':memory:' as lake;
 
 create table lake.events as

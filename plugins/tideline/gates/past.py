@@ -28,6 +28,7 @@ RECORD = {
     "table": "varchar",
     "file": "varchar",
     "landed_at": "timestamp",
+    "kind": "varchar",
     **dict.fromkeys(("rows_read", "accepted", "quarantined", "ignored", "events", "items"), "bigint"),
     "reasons": "map(varchar, bigint)",
 }

@@ -19,7 +19,10 @@ deliveries as (
         sum(known.rows_read) as delivered,
         row_number() over (order by known.landed_at desc) as place
     from known
-    where exists (select 1 from event_tables where table_name is not distinct from known."table")
+    where
+        exists (select 1 from event_tables where table_name is not distinct from known."table")
+        -- What is released from quarantine is no delivery: a few rows, some day.
+        and known.kind is distinct from 'release'
     group by known.landed_at, known.is_new
 ),
 
