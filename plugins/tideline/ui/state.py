@@ -42,8 +42,12 @@ def read_gates(settings: Settings) -> list[dict[str, Any]]:
     folder = settings.root / "data_docs"
     found = [(path.stat().st_mtime_ns, path) for path in folder.glob("*") if RUN_ID.match(path.name)]
     newest = [path for _, path in sorted(found, reverse=True)[:RUNS_SHOWN]]
-    runs = [{"run_id": path.name, "suites": _read_records(path)} for path in newest]
-    return [{**run, "shut": [record["suite"] for record in run["suites"] if not record["passed"]]} for run in runs]
+    runs = []
+    for path in newest:
+        records = _read_records(path)
+        shut = [record["suite"] for record in records if not record["passed"]]
+        runs.append({"run_id": path.name, "suites": records, "shut": shut})
+    return runs
 
 
 def find_page(settings: Settings, run_id: str, suite: str) -> Path | None:
