@@ -5,6 +5,7 @@ HOURS ?= 3
 HORIZON ?= 7
 ACTION ?= list
 LIMIT ?= 20
+BENCH_ROWS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -26,7 +27,8 @@ export TIDELINE_ROWS := $(ROWS)
 export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 
-.PHONY: run test up down sql quarantine evaluate bench-scheduler picture install lint lint-fix typecheck lock clean
+.PHONY: run test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake picture install lint lint-fix \
+	typecheck lock clean
 
 run: install
 	@$(BIN)/python -m tideline run --hours "$(HOURS)" $${TIDELINE_AS_OF:+--as-of "$$TIDELINE_AS_OF"}
@@ -51,6 +53,12 @@ evaluate: install
 
 bench-scheduler: install
 	@$(BIN)/python -m tideline bench-scheduler
+
+bench-gates: install
+	@$(BIN)/python -m tideline bench-gates --rows "$(BENCH_ROWS)"
+
+bench-intake: install
+	@$(BIN)/python -m tideline bench-intake
 
 picture: install
 	@$(BIN)/python -m tideline picture

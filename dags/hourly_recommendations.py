@@ -21,6 +21,7 @@ from airflow.sdk import Asset, Param, chain, dag, get_current_context, task
 from embeddings.settings import load_settings
 from tideline import assets, stages
 from tideline.schedules import timetable
+from tideline.ui.links import with_gate_link
 from tideline.window import INSTANT_PATTERN, resolve
 
 settings = load_settings()
@@ -54,15 +55,15 @@ def hourly_recommendations() -> None:
     outlet = Asset(assets.recommendations(settings, "hourly"))
     chain(
         task(stages.take_in, queue="warehouse")(opened),
-        task(stages.check_staging, queue="warehouse")(opened),
+        with_gate_link(task(stages.check_staging, queue="warehouse")(opened)),
         task(stages.build_behaviour, queue="warehouse")(opened),
         task.short_circuit(stages.has_users, queue="warehouse")(opened),
-        task(stages.check_behaviour, queue="warehouse")(opened),
+        with_gate_link(task(stages.check_behaviour, queue="warehouse")(opened)),
         task(stages.embed, queue="gpu")(opened),
         task(stages.fuse_interests, queue="warehouse")(opened),
         task(stages.rank, queue="warehouse")(opened),
         task(stages.build_marts, queue="warehouse")(opened),
-        task(stages.check_recommendations, queue="warehouse")(opened),
+        with_gate_link(task(stages.check_recommendations, queue="warehouse")(opened)),
         task(stages.publish, queue="warehouse", outlets=[outlet])(opened),
     )
 

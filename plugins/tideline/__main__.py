@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="score the published tables against what came after them")
     evaluate.add_argument("--horizon", type=int, default=7, help="days after the cutoff (default 7)")
     commands.add_parser("bench-scheduler", help="time an idle and an active hour by the real scheduler")
+    gates = commands.add_parser("bench-gates", help="what the gates cost on generated rows, and of the last night")
+    gates.add_argument("--rows", type=int, default=10_000_000, help="generated rows (default 10000000)")
+    commands.add_parser("bench-intake", help="landing to behaviour tables, against one query written by hand")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -90,6 +93,14 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_scheduler import bench_scheduler
 
         bench_scheduler(settings)
+    elif options.command == "bench-gates":
+        from tideline.commands.bench_gates import bench_gates
+
+        bench_gates(settings, options.rows)
+    elif options.command == "bench-intake":
+        from tideline.commands.bench_intake import bench_intake
+
+        bench_intake(settings)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 

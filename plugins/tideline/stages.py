@@ -197,12 +197,13 @@ def _check(suite: str, run: Run, settings: Settings) -> Counts:
     from airflow.sdk.exceptions import AirflowFailException
 
     from tideline.gates import GateError, check
+    from tideline.ui.links import page_of
 
     try:
         return dict(check(suite, run, settings))
     except GateError as error:
         # The same rows fail the same gate again: no retry.
-        raise AirflowFailException(str(error)) from error
+        raise AirflowFailException(f"{error}\nIn this UI: {page_of(run.run_id, suite)}") from None
 
 
 class _PeakMemory:

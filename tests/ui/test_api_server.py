@@ -67,6 +67,11 @@ def server(gates: Path, airflow_home: Path, tmp_path: Path) -> Iterator[str]:
 @pytest.mark.slow
 def test_the_page_is_served_to_those_who_signed_in(server: str, airflow_home: Path) -> None:
     assert call(f"{server}/tideline/")[0] == 401
+    browser = urllib.request.Request(f"{server}/tideline/", headers={"Accept": "text/html,*/*"})
+    with urllib.request.urlopen(browser, timeout=20) as answer:
+        assert answer.status == 200
+        assert "/login" in answer.url, "a browser is sent to sign in"
+        assert "next=%2Ftideline%2F" in answer.url, "and back"
     passwords = json.loads((airflow_home / "simple_auth_manager_passwords.json.generated").read_text())
     user, password = next(iter(passwords.items()))
     status, answer = call(f"{server}/auth/token", body={"username": user, "password": password})

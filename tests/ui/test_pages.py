@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -19,6 +20,13 @@ def test_a_stranger_sees_nothing(path: str, gates: Path, stranger: TestClient) -
     assert "page of" not in answer.text
     if path in ("/", f"/data-docs/{BAD}/recommendations.html"):
         assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", f"/data-docs/{BAD}/recommendations.html"])
+def test_a_browser_is_sent_to_sign_in_and_back(path: str, gates: Path, stranger: TestClient) -> None:
+    answer = stranger.get(f"/tideline{path}", headers={"Accept": "text/html"})
+    assert answer.status_code == 302
+    assert answer.headers["location"] == f"/api/v2/auth/login?next={quote(f'/tideline{path}', safe='')}"
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4ifQ."])

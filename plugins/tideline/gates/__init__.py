@@ -36,8 +36,8 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
     Returns
     -------
     dict
-        `expectations`, `warnings` and `not_measured` (counts), `warned` (the sentences), `data_docs` (relative to the
-        root) and `seconds`.
+        `expectations`, `warnings`, `not_measured` and `without_past` (counts), `warned` (the sentences), `data_docs`
+        (relative to the root) and `seconds`. What has no past to compare with passes, and is logged and recorded.
 
     Raises
     ------
@@ -49,6 +49,7 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
     if suite not in SUITES:
         raise ValueError(f"no suite {suite!r}, expected one of {', '.join(SUITES)}")
     from tideline.gates import thresholds, validation
+    from tideline.gates.aggregates import query_quarantine
 
     started = time.perf_counter()
     rules = importlib.import_module(f"tideline.gates.{suite}")
@@ -57,7 +58,11 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
         if value is not None and not math.isfinite(value):
             raise RuntimeError(f"gate {suite} of {run.run_id}: {name} is {value}, a count or a share must be finite")
     measures = {measure.name: measure for measure in rules.MEASURES}
-    limits = thresholds.read_limits(suite, run.source, measures)
+    limits = {
+        name: levels
+        for name, levels in thresholds.read_limits(suite, run.source, measures).items()
+        if measures[name].kind in ("", run.kind)
+    }
     planned = [
         validation.Expected(measures[name], level, limit, float(observed))
         for name, levels in limits.items()
@@ -74,10 +79,13 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
             rows=count_rows(expected.measure, values),
             passed=passed,
             query=rules.look_further(expected.measure, run),
+            beside={name: values[name] for name in expected.measure.beside},
         )
         for expected, passed in zip(planned, verdicts, strict=True)
     ]
-    not_measured = sorted(name for name in limits if values[name] is None)
+    without = sorted(name for name in limits if values[name] is None)
+    without_past = [name for name in without if measures[name].past]
+    not_measured = [name for name in without if not measures[name].past]
     folder = run.root / "data_docs" / run.run_id
     failed = [outcome for outcome in outcomes if not outcome.passed and outcome.level == "fail"]
     warned = [outcome.describe() for outcome in outcomes if not outcome.passed and outcome.level == "warn"]
@@ -90,20 +98,30 @@ def check(suite: str, run: Run, settings: Settings) -> dict[str, int | float | s
         "as_of": run.window.as_of.isoformat(),
         "passed": not failed,
         "seconds": seconds,
+        "quarantine_query": query_quarantine(run),
         "measured": values,
         "not_measured": not_measured,
+        "without_past": without_past,
         "outcomes": [outcome.to_json() for outcome in outcomes],
     }
     write_atomically(folder / f"{suite}.html", page)
     write_atomically(folder / f"{suite}.json", json.dumps(record, indent=2, sort_keys=True))
     for sentence in warned:
         log.warning("gate %s of %s: %s", suite, run.run_id, sentence)
+    if without_past:
+        log.info(
+            "gate %s of %s: no past, or too few rows, to compare with, passed: %s",
+            suite,
+            run.run_id,
+            ", ".join(without_past),
+        )
     if failed:
-        raise GateError(suite, run.run_id, failed, str(folder / f"{suite}.html"))
+        raise GateError(suite, run.run_id, failed, str(folder / f"{suite}.html"), query_quarantine(run))
     return {
         "expectations": len(outcomes),
         "warnings": len(warned),
         "not_measured": len(not_measured),
+        "without_past": len(without_past),
         "warned": "; ".join(warned),
         "data_docs": f"data_docs/{run.run_id}/{suite}.html",
         "seconds": seconds,

@@ -40,6 +40,15 @@ def query_warehouse(measure: Measure, run: Run) -> str:
     return f"attach '{quoted(run.warehouse)}' as warehouse (read_only); use warehouse; {query};"
 
 
+def query_quarantine(run: Run) -> str:
+    """SQL for any DuckDB prompt that shows why rows of the home are in quarantine; add `raw` for their content."""
+    files = quoted(run.root / "quarantine" / "*.parquet")
+    return (
+        f"select file, rule, reason, count(*) as rows, min(row_number) as first_row from read_parquet('{files}') "
+        "group by all order by rows desc;"
+    )
+
+
 def quoted(path: Path) -> str:
     """Return a path for use between single quotes in SQL."""
     return str(path).replace("'", "''")

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import duckdb
 import yaml
 
 from embeddings.settings import Settings
 from tideline import contracts
+from tideline.gates import past
 from tideline.gates.aggregates import quoted, read_row, read_sql
 from tideline.gates.measures import Measure, Value
 from tideline.run import Run
 from tideline.warehouse import PROJECT
 
-RECORD = {
-    "batch_id": "varchar",
-    "file": "varchar",
-    **dict.fromkeys(("rows_read", "accepted", "quarantined", "ignored", "events", "items"), "bigint"),
-    "reasons": "map(varchar, bigint)",
-}
 FILES = "from read_json('{lake}/*/batch.json')"
 EVENTS = "from read_parquet('{lake}/*/events.parquet')"
 ITEMS = "from read_parquet('{lake}/*/items.parquet')"
@@ -37,6 +31,7 @@ MEASURES = (
         "of every file, the lake holds the events and items that its record counts",
         f"select batch_id, file, events, items {FILES}",
     ),
+    Measure("empty_files", "every file has rows", f"select file, landed_at {FILES} where rows_read = 0"),
     Measure("unreadable_files", "every file can be read", f"select file, reasons {FILES} where accepted = 0"),
     Measure(
         "quarantined_share",
@@ -74,6 +69,13 @@ MEASURES = (
         f"select event_type, count(*) {EVENTS} group by event_type",
         rows="unknown_types",
     ),
+    Measure(
+        "placeholder_date_share",
+        "few of the events are of 1970-01-01 or 1900-01-01, which stand for a date that nobody knew",
+        f"select event_at::date, event_type, count(*) {EVENTS} "
+        "where event_at::date in (date '1970-01-01', date '1900-01-01') group by all",
+        rows="placeholder_dates",
+    ),
     Measure("events", "there are events before as_of", f"select min(event_at), max(event_at), count(*) {EVENTS}"),
     Measure(
         "newest_event_age_days",
@@ -81,6 +83,7 @@ MEASURES = (
         f"select batch_id, max(event_at) {EVENTS} group by batch_id order by 2 desc",
         rows="events",
     ),
+    *past.MEASURES,
 )
 
 
@@ -94,20 +97,16 @@ def measure(run: Run, settings: Settings) -> dict[str, Value]:
     incoming = run.new_batches or (run.batches if first else ())
     lake = run.root / "lake" / "batches"
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
-        columns = ", ".join(f"'{name}': '{type_}'" for name, type_ in RECORD.items())
-        records = [str(lake / batch / "batch.json") for batch in incoming]
-        if records:
-            connection.execute(f"create table files as select * from read_json(?, columns = {{{columns}}})", [records])
-        else:
-            connection.execute(f"create table files ({', '.join(f'{name} {type_}' for name, type_ in RECORD.items())})")
+        past.load_records(connection, "files", [lake / batch / "batch.json" for batch in incoming])
         events, items = contracts.LAKE_EVENTS, contracts.LAKE_ITEMS
-        _view(connection, "events", events, [lake / batch / "events.parquet" for batch in incoming])
-        _view(connection, "items", items, [lake / batch / "items.parquet" for batch in incoming])
-        _view(connection, "pinned_events", events, [lake / batch / "events.parquet" for batch in run.batches])
-        _view(connection, "known_items", items, [lake / batch / "items.parquet" for batch in run.batches])
+        past.show(connection, "events", events, [lake / batch / "events.parquet" for batch in incoming])
+        past.show(connection, "items", items, [lake / batch / "items.parquet" for batch in incoming])
+        past.show(connection, "pinned_events", events, [lake / batch / "events.parquet" for batch in run.batches])
+        past.show(connection, "known_items", items, [lake / batch / "items.parquet" for batch in run.batches])
         as_of = run.window.as_of.replace(tzinfo=None)
         given = {"types": sorted(known_types(run)), "as_of": as_of, "nightly": run.kind == "nightly"}
-        return read_row(connection, read_sql("staging"), given)
+        values = read_row(connection, read_sql("staging"), given)
+        return {**values, **past.measure(connection, run, tuple(incoming))}
 
 
 def known_types(run: Run) -> set[str]:
@@ -123,14 +122,3 @@ def known_types(run: Run) -> set[str]:
 def look_further(measure: Measure, run: Run) -> str:
     """SQL for any DuckDB prompt that shows the rows concerned."""
     return measure.query.format(lake=quoted(run.root / "lake" / "batches")) + ";"
-
-
-def _view(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[contracts.Column, ...], files: list[Path]
-) -> None:
-    """Show Parquet files as one view; a batch without such rows has no file."""
-    present = [str(file) for file in files if file.exists()]
-    if present:
-        connection.read_parquet(present).create_view(name)  # type: ignore[arg-type]
-    else:
-        connection.execute(f"create table {name} ({contracts.ddl(columns)})")

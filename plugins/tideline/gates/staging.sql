@@ -11,6 +11,7 @@ of_files as (
     select
         count(*) filter (where rows_read is distinct from accepted + quarantined + ignored) as files_that_do_not_add_up,
         count(*) filter (where reasons['unreadable_file'] > 0) as unreadable_files,
+        count(*) filter (where rows_read = 0 and coalesce(reasons['unreadable_file'], 0) = 0) as empty_files,
         count(*) filter (where (files.events, files.items) is distinct from (in_lake.events, in_lake.items))
             as files_that_differ_from_lake,
         coalesce(sum(quarantined), 0) as quarantined,
@@ -30,7 +31,9 @@ of_events as (
         if((select count(*) from known_items) > 0, unknown_items / nullif(count(item_id), 0), null)
             as unknown_item_share,
         count(*) filter (where event_type not in (select unnest($types))) as unknown_types,
-        unknown_types / nullif(count(*), 0) as unknown_type_share
+        unknown_types / nullif(count(*), 0) as unknown_type_share,
+        count(*) filter (where event_at::date in (date '1970-01-01', date '1900-01-01')) as placeholder_dates,
+        placeholder_dates / nullif(count(*), 0) as placeholder_date_share
     from events
 ),
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi import Path as PathParameter
-from fastapi.responses import HTMLResponse
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader
+from starlette.exceptions import HTTPException as HTTPError
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
 from embeddings.settings import load_settings
-from tideline.ui import state
+from tideline.ui import plugin, state
 
 TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True)
 HEADERS = {
@@ -35,6 +38,16 @@ async def add_headers(request: Request, call_next: RequestResponseEndpoint) -> R
     response = await call_next(request)
     response.headers.update(HEADERS)
     return response
+
+
+@app.exception_handler(HTTPError)
+async def send_to_sign_in(request: Request, error: HTTPError) -> Response:
+    """Send a browser without a session to Airflow's sign-in and back; a program gets the status."""
+    if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
+        airflow = request.scope.get("root_path", "").removesuffix(plugin.PREFIX)
+        back = urlencode({"next": request.url.path})
+        return RedirectResponse(f"{airflow}/api/v2/auth/login?{back}", 302)
+    return await http_exception_handler(request, error)
 
 
 @app.get("/", response_class=HTMLResponse)

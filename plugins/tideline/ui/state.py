@@ -35,14 +35,19 @@ def read_history(settings: Settings) -> list[dict[str, Any]] | None:
 
 
 def read_gates(settings: Settings) -> list[dict[str, Any]]:
-    """Return the newest runs that met a gate: `run_id` and the records of its suites, in order of the stages.
+    """Return the newest runs that met a gate: `run_id`, the records of its `suites` by stage, those that `shut`.
 
     Runs that a gate stopped are here too: they never reach the run history.
     """
     folder = settings.root / "data_docs"
     found = [(path.stat().st_mtime_ns, path) for path in folder.glob("*") if RUN_ID.match(path.name)]
     newest = [path for _, path in sorted(found, reverse=True)[:RUNS_SHOWN]]
-    return [{"run_id": path.name, "suites": _read_records(path)} for path in newest]
+    runs = []
+    for path in newest:
+        records = _read_records(path)
+        shut = [record["suite"] for record in records if not record["passed"]]
+        runs.append({"run_id": path.name, "suites": records, "shut": shut})
+    return runs
 
 
 def find_page(settings: Settings, run_id: str, suite: str) -> Path | None:
@@ -57,5 +62,10 @@ def _read_records(folder: Path) -> list[dict[str, Any]]:
     files = [folder / f"{suite}.json" for suite in SUITES]
     records = [json.loads(file.read_text()) for file in files if file.exists()]
     for record in records:
-        record["broken"] = [outcome for outcome in record["outcomes"] if not outcome["passed"]]
+        broken = [outcome for outcome in record["outcomes"] if not outcome["passed"]]
+        failed = {outcome["expectation"] for outcome in broken if outcome["level"] == "fail"}
+        # Whoever reads that a measure failed need not read that it is also worth a warning.
+        record["broken"] = [
+            outcome for outcome in broken if outcome["level"] == "fail" or outcome["expectation"] not in failed
+        ]
     return records
