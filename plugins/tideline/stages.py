@@ -89,10 +89,10 @@ def pin(run: Run, settings: Settings) -> Run:
     A batch is new if no committed run of an earlier `as_of` used it; where nothing was ever committed nothing is new.
     """
     from embeddings.encoder import identify_model
+    from tideline.dbt import digest_project
     from tideline.intake import list_batches
     from tideline.ranking import RANKER_VERSION
     from tideline.serving import manifest
-    from tideline.warehouse import digest_project
 
     earlier = [
         entry for entry in manifest.list_manifests(settings.root) if entry.applied and entry.as_of < run.window.as_of

@@ -7,8 +7,7 @@ import shutil
 
 import pytest
 
-from tideline import warehouse
-from tideline.warehouse import builder
+from tideline import dbt, warehouse
 
 AS_OF = "2024-05-01"
 OUTCOMES = (
@@ -176,7 +175,7 @@ def test_a_run_that_loses_an_event_stops(shop, monkeypatch, tmp_path):
     macro = project / "macros" / "window_behaviour.sql"
     macro.write_text(macro.read_text().replace("event_at >= settings.starts_at", "event_at > settings.starts_at"))
     (shop.root / "cache").unlink()
-    monkeypatch.setattr(builder, "PROJECT", project)
+    monkeypatch.setattr(dbt, "PROJECT", project)
 
     with pytest.raises(warehouse.WarehouseError, match="events_of_the_run_add_up"):
         shop.built("nightly", AS_OF, ["b1", "b2"])

@@ -138,8 +138,7 @@ def test_a_changed_rule_lets_rows_through(
     """A rule of the contract is a line of SQL: here the project is copied, and the day that was unreadable is not."""
     import shutil
 
-    from tideline import warehouse
-    from tideline.warehouse import builder
+    from tideline import dbt, warehouse
 
     land("events/e.csv", FILE)
     settings = settings_for()
@@ -150,7 +149,7 @@ def test_a_changed_rule_lets_rows_through(
     readable = "coalesce({{ staging_iso_timestamp('event_at') }}, timestamp '2020-01-04')"
     model.write_text(model.read_text().replace("{{ staging_iso_timestamp('event_at') }}", readable))
     (settings.root / "cache").unlink()
-    monkeypatch.setattr(builder, "PROJECT", project)
+    monkeypatch.setattr(dbt, "PROJECT", project)
 
     counts = release(settings, Selection(rule="event_at_unreadable"), {}, landed_at=LATER)
 

@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from embeddings.settings import Settings
+from tideline import dbt
+from tideline.dbt import PROJECT
 from tideline.intake import LostRowsError, StagingError, lake_files, list_batches, process, take_in
-from tideline.warehouse import PROJECT, builder
 
 ITEMS = """select _file, _row, sku as item_id, name as title, null::varchar as description, null::varchar as category,
 null::timestamp as available_from, null::timestamp as available_until, null::timestamp as updated_at,
@@ -25,7 +26,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the README's source, in a copy of the dbt project."""
     project = tmp_path / "dbt_project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-    monkeypatch.setattr(builder, "PROJECT", project)
+    monkeypatch.setattr(dbt, "PROJECT", project)
     monkeypatch.setattr(process, "STAGING", project / "models" / "staging")
     readme = (PROJECT / "models" / "staging" / "README.md").read_text()
     printed = dict(re.findall(r"```(yaml|sql)\n(.*?)```", readme, re.DOTALL))

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from embeddings.settings import Settings, load_settings
 from tideline.commands.run import default_as_of, midnight_after_last_event, provide_default_data
+from tideline.dbt import PROJECT
 from tideline.report import print_table, row, write_report
 from tideline.run import Run, name_run
-from tideline.warehouse import PROJECT
 from tideline.window import window_ending
 
 BY_HAND = Path(__file__).with_name("by_hand")

@@ -9,11 +9,11 @@ import yaml
 
 from embeddings.settings import Settings
 from tideline import contracts
+from tideline.dbt import PROJECT
 from tideline.gates import past
 from tideline.gates.aggregates import quoted, read_row, read_sql
 from tideline.gates.measures import Measure, Value
 from tideline.run import Run
-from tideline.warehouse import PROJECT
 
 FILES = "from read_json('{lake}/*/batch.json')"
 EVENTS = "from read_parquet('{lake}/*/events.parquet')"

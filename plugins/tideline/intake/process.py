@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from embeddings.settings import Settings
+from tideline.dbt import PROJECT, build
 from tideline.intake.accounts import Account, judge, settle
 from tideline.intake.batches import list_batches, write_batch
 from tideline.intake.declaration import Declaration, read_declaration
 from tideline.intake.files import LandingFile, find_files, select_new
 from tideline.intake.landing import connect, load_files
 from tideline.intake.lateness import known_as_of
-from tideline.warehouse import PROJECT, build
 
 log = logging.getLogger(__name__)
 STAGING = PROJECT / "models" / "staging"
@@ -49,7 +49,7 @@ def take_in(settings: Settings, *, landed_at: datetime | None = None) -> dict[st
         If a folder, file or column is missing, or a column has another type; nothing is written then.
     LostRowsError
         If a staging model drops rows.
-    StagingError, tideline.warehouse.WarehouseError
+    StagingError, tideline.dbt.WarehouseError
         If a staging model fails.
     """
     declaration = read_declaration(settings.source, STAGING)

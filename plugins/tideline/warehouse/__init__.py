@@ -5,13 +5,11 @@ Heavy packages are imported inside functions: a DAG file may import this package
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 import yaml
 
 from embeddings.settings import Settings
+from tideline.dbt import PROJECT, WarehouseError, build
 from tideline.run import Run
-from tideline.warehouse.builder import PROJECT, WarehouseError, build
 from tideline.warehouse.relations import ITEM_TABLES, attach_results, count, export, prepare
 
 BEHAVIOUR_SELECT = ("path:seeds", "path:models/intermediate", "path:models/marts/behaviour")
@@ -45,19 +43,9 @@ __all__ = [
     "build",
     "build_behaviour",
     "build_marts",
-    "digest_project",
     "export",
     "prepare",
 ]
-
-
-def digest_project() -> str:
-    """Return a hash of all models, macros and seeds: an edited one builds a generation of another name."""
-    digest = sha256()
-    for file in sorted(file for kind in ("sql", "yml", "csv") for file in PROJECT.rglob(f"*.{kind}")):
-        if "target" not in file.parts:
-            digest.update(f"{file.relative_to(PROJECT)}\n".encode() + file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def build_behaviour(run: Run, settings: Settings) -> dict[str, int | float]:

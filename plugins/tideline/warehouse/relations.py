@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from embeddings.settings import Settings
 from tideline import contracts
+from tideline.dbt import WarehouseError
 from tideline.run import Run
-from tideline.warehouse.builder import WarehouseError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from embeddings.settings import Settings
 
-PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 PARSED = "partial_parse.msgpack"
 
 
@@ -133,3 +133,12 @@ def _check(outcome: Any, target_path: Path) -> None:
 
 def _unquoted(message: str) -> str:
     return re.sub(r"'[^'\n]*'", "'...'", " ".join(message.split()))
+
+
+def digest_project() -> str:
+    """Return a hash of all models, macros and seeds: an edited one builds a generation of another name."""
+    digest = sha256()
+    for file in sorted(file for kind in ("sql", "yml", "csv") for file in PROJECT.rglob(f"*.{kind}")):
+        if "target" not in file.parts:
+            digest.update(f"{file.relative_to(PROJECT)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
