@@ -64,7 +64,7 @@ picture: install
 	@$(BIN)/python -m tideline picture
 
 test: install lint typecheck
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 10
 
 lint: install
 	$(BIN)/ruff check .
