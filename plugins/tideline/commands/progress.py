@@ -53,6 +53,8 @@ class StageWatcher:
                 stage = {**json.loads(line), "run_id": file.parent.name}
                 self.lines.append(stage)
                 print(describe(stage), flush=True)
+                if warned := stage["rows"].get("warned"):
+                    print(f"{'':>34}warning: {warned}", flush=True)
 
 
 def describe(stage: dict[str, Any]) -> str:
