@@ -27,6 +27,7 @@ os.environ.update(
 for name in [name for name in os.environ if name.startswith("TIDELINE_")]:
     del os.environ[name]  # `make test` exports the defaults of `make run`
 
+pytest_plugins = ["landing_home"]
 DATASETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 
 

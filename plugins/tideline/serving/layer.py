@@ -108,12 +108,24 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
         "select coalesce(candidate_sources[1], 'none'), count(*) / sum(count(*)) over () "
         f"from {table} group by 1 order by 1"
     ).fetchall()
+    # Known texts were counted by the run that embedded them: each text is embedded, and perhaps cut, once.
+    embedded = _recorded(run).get("embed", {}).get("rows", {})
+    measured += [
+        (f"texts_{name}", run.kind, float(embedded[name]), "texts")
+        for name in ("embedded", "truncated")
+        if name in embedded
+    ]
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
     return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:
-    """Return the stages before publish; of a stage that was repeated, the last attempt."""
+    """Return the stages before publish."""
+    return [{name: line.get(name) for name in ("stage", "seconds", "peak_mb")} for line in _recorded(run).values()]
+
+
+def _recorded(run: Run) -> dict[str, dict[str, Any]]:
+    """Return what each stage before publish recorded; of a stage that was repeated, the last attempt."""
     file = run.path / "stages.jsonl"
     stages: dict[str, dict[str, Any]] = {}
     for text in file.read_text().splitlines() if file.exists() else []:
@@ -122,8 +134,8 @@ def _stages(run: Run) -> list[dict[str, Any]]:
         except ValueError:
             continue  # the line of a stage that was killed while writing it
         if line["stage"] != "publish" and not line.get("failure"):
-            stages[line["stage"]] = {name: line.get(name) for name in ("stage", "seconds", "peak_mb")}
-    return list(stages.values())
+            stages[line["stage"]] = line
+    return stages
 
 
 def _one(desk: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
