@@ -111,9 +111,12 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 def _expected_errors() -> tuple[type[Exception], ...]:
     from tideline.commands.run import RunError
     from tideline.commands.up import ServicesError
-    from tideline.intake import LandingError
+    from tideline.dbt import WarehouseError
+    from tideline.intake import LandingError, LostRowsError, StagingError
+    from tideline.serving.pointer import SnapshotError
 
-    return (RunError, ServicesError, LandingError, ValueError, FileNotFoundError)
+    ours = (RunError, ServicesError, LandingError, LostRowsError, StagingError, WarehouseError, SnapshotError)
+    return (*ours, ValueError, FileNotFoundError)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ def run_quarantine(
         rows = find_rows(settings, selection, limit)
         for row in rows:
             print(json.dumps(row, ensure_ascii=False, default=str))
+        if not rows:
+            print("No held row matches. `make quarantine` lists what there is.")
         if len(rows) == limit:
             print(f"... the first {limit}; LIMIT shows more")
     elif action == "release":
