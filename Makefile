@@ -95,7 +95,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 lock: install
 	@uv=$$($(BIN)/uv --version | cut -d' ' -f2); { echo "# Made by 'make lock'; installed by 'make install' with uv of this version:"; echo "# uv==$$uv"; \
-		$(BIN)/uv pip compile --quiet --extra dev pyproject.toml --python-version 3.11 --no-annotate --no-header \
+		$(BIN)/uv pip compile --quiet --all-extras pyproject.toml --python-version 3.11 --no-annotate --no-header \
 		$${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} | sed 's/+cpu$$//'; } > requirements.lock.new
 	@mv requirements.lock.new requirements.lock
 
