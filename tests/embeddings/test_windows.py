@@ -167,7 +167,7 @@ def test_unusable_input_is_refused_by_name(tmp_path: Path, settings: Settings, a
 
 def test_vectors_of_another_model_are_refused(tmp_path: Path, settings: Settings, as_of: datetime) -> None:
     write_run(tmp_path, settings, [], [])
-    other = vector_schema("item_id", describe_model(settings).dimension, "another@1/384/fp32")
+    other = vector_schema("item_id", describe_model(settings).dimension, "another@1/384")
     with writing(tmp_path / "vectors" / "item_vectors.parquet", other) as writer:
         writer.write_table(other.empty_table())
     with pytest.raises(ValueError, match="another@1"):
