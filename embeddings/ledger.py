@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings import store
-from embeddings.encoder import Encoded, load_encoder
+from embeddings.batching import Encoded
+from embeddings.encoder import load_encoder
 from embeddings.model import Model, describe_model
 from embeddings.settings import Settings
 from embeddings.texts import is_cut, normalise
