@@ -23,23 +23,15 @@ from numpy.typing import NDArray
 from embeddings.merging import merge_items, merge_users
 from embeddings.model import Model
 from embeddings.settings import Settings
+from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder
 from embeddings.upkeep import compact, prune
 from embeddings.vector_files import check_vectors, to_column, to_matrix
 
 KEY_BYTES = 16
-TEXT_VECTORS, ITEM_VECTORS, USER_VECTORS = "text_vectors", "item_vectors", "user_vectors"
+TEXT_VECTORS = "text_vectors"
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
 _KEYS_A_BATCH = 1 << 18
 _SMALL_FRAGMENTS = 100
-
-
-class StoreError(RuntimeError):
-    """A table or a version that is not there; the message says what to do."""
-
-
-def model_folder(settings: Settings, model_id: str) -> Path:
-    """Return the folder of a model's tables: two models never meet in one table."""
-    return settings.root / "vectors" / re.sub(r"[^a-z0-9]+", "-", model_id.lower()).strip("-")
 
 
 def append_text_vectors(settings: Settings, model: Model, keys: list[bytes], vectors: NDArray[np.float32]) -> None:
