@@ -27,8 +27,8 @@ from embeddings.tokens import load_tokeniser
 
 log = logging.getLogger(__name__)
 
-SAMPLE_TEXTS, SAMPLE_TOKENS = 600, 20_000
-"""Size of the sample: a few seconds of the reference."""
+SAMPLE_TEXTS, SAMPLE_TOKENS = 400, 10_000
+"""Size of the sample: a second or two of the reference."""
 
 
 def pick(model: Model, settings: Settings, sample: Sequence[str]) -> Backend:

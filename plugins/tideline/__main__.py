@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("bench-scheduler", help="time an idle and an active hour by the real scheduler")
     gates = commands.add_parser("bench-gates", help="what the gates cost on generated rows, and of the last night")
     gates.add_argument("--rows", type=int, default=10_000_000, help="generated rows (default 10000000)")
+    commands.add_parser("bench-embed", help="tokens a second beside the defaults of sentence-transformers")
     commands.add_parser("bench-intake", help="landing to behaviour tables, against one query written by hand")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
@@ -97,6 +98,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_gates import bench_gates
 
         bench_gates(settings, options.rows)
+    elif options.command == "bench-embed":
+        from tideline.commands.bench_embed import bench_embed
+
+        bench_embed(settings)
     elif options.command == "bench-intake":
         from tideline.commands.bench_intake import bench_intake
 
@@ -109,13 +114,23 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
+    from embeddings.model import ModelError
     from tideline.commands.run import RunError
     from tideline.commands.up import ServicesError
     from tideline.dbt import WarehouseError
     from tideline.intake import LandingError, LostRowsError, StagingError
     from tideline.serving.pointer import SnapshotError
 
-    ours = (RunError, ServicesError, LandingError, LostRowsError, StagingError, WarehouseError, SnapshotError)
+    ours = (
+        ModelError,
+        RunError,
+        ServicesError,
+        LandingError,
+        LostRowsError,
+        StagingError,
+        WarehouseError,
+        SnapshotError,
+    )
     return (*ours, ValueError, FileNotFoundError)
 
 

@@ -87,7 +87,7 @@ def test_a_model_in_a_folder_works_and_its_files_decide_its_identity(tmp_path: P
     packaged = describe_model(settings)
     folder = tmp_path / "my-model"
     shutil.copytree(packaged.path, folder)
-    local = load_settings(home=tmp_path, model=str(folder))
+    local = load_settings(home=tmp_path, model=str(folder), backend="torch-cpu-fp32")
     name, revision = identify_model(local).split("@")
     assert name == "my-model"
     assert revision == packaged.model_id.split("@")[1]
