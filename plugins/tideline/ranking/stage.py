@@ -50,7 +50,7 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     )
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
         connection.execute("set temp_directory = $1", [str(run.path / "ranking_spill")])
-        plan = load_plan(connection, run)
+        plan = load_plan(connection, run, settings.threads)
         catalogue = load_catalogue(connection, run)
         counts["users"] = load_users(connection, run)
         for number, first in enumerate(range(0, max(counts["users"], 1), settings.user_block)):
