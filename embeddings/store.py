@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from lancedb.index import IvfSq
 from numpy.typing import NDArray
 
 from embeddings.merging import merge_items, merge_users
@@ -31,6 +32,7 @@ TEXT_VECTORS, ITEM_VECTORS, USER_VECTORS = "text_vectors", "item_vectors", "user
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
 _KEYS_A_BATCH = 1 << 18
 _SMALL_FRAGMENTS = 100
+_INDEXED = "items"
 
 
 class StoreError(RuntimeError):
@@ -178,6 +180,34 @@ def read_table(settings: Settings, model_id: str, name: str, generation: str | N
             )
         table.checkout(generation)
     return table.to_arrow()
+
+
+def index_items(folder: Path, vectors: NDArray[np.float32]) -> None:
+    """Write vectors `[n, d]` as a table below `folder`, replacing one that is there, and index it by cosine.
+
+    Partitions of some 8,000 rows, the components in 8 bits. Lance starts its clusters at random, so a rebuilt index
+    may find other items.
+    """
+    rows = pa.table([pa.array(np.arange(len(vectors))), to_column(vectors)], ["item", "vector"])
+    lancedb.connect(folder).create_table(_INDEXED, rows, mode="overwrite").create_index(
+        "vector", config=IvfSq(distance_type="cosine")
+    )
+
+
+def search_items(folder: Path, queries: NDArray[np.float32], limit: int, probes: int) -> NDArray[np.int64]:
+    """Return about the `limit` nearest rows of `index_items` for each query, in any order; -1 where there are fewer.
+
+    `probes` partitions are searched; int64 `[len(queries), limit]`.
+    """
+    search = lancedb.connect(folder).open_table(_INDEXED).search(queries, vector_column_name="vector")
+    search = search.distance_type("cosine").nprobes(probes).limit(limit).select(["item", "_distance"])
+    found = search.to_arrow()
+    query = found["query_index"].to_numpy() if "query_index" in found.column_names else np.zeros(len(found), np.int64)
+    order = np.argsort(query, kind="stable")
+    query = query[order]
+    items = np.full((len(queries), limit), -1, dtype=np.int64)
+    items[query, np.arange(query.size) - np.searchsorted(query, query)] = found["item"].to_numpy()[order]
+    return items
 
 
 def _merge(settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool) -> int:

@@ -10,7 +10,6 @@ few queries where it does not are widened: every item whose score is within the 
 from __future__ import annotations
 
 import logging
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from embeddings.retrieval.rescoring import rank_exactly
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,6 @@ def search(
             log.info("int8 left %d of the first %d queries open: float32 from here", widened, len(chosen))
             return search(queries, items, k, excluded, "float32")
         indices[rows], cosines[rows] = index.numpy(), cosine.numpy()
-    indices[np.isneginf(cosines)] = -1
     return indices, cosines
 
 
@@ -97,19 +97,12 @@ def _search_block(
     scores[barred] = nothing
     width = min(8 + k + k // 2, len(items.vectors))
     kept, index = _best(scores, width)
-    real = kept != nothing
-    index.masked_fill_(~real, 0)
-    index, order = index.sort(dim=1)
-    cosines = _cosines(queries, items.vectors, index).masked_fill_(~real.gather(1, order), float("-inf"))
-    cosines, order = torch.sort(cosines, dim=1, descending=True, stable=True)
-    index, cosines = index.gather(1, order)[:, :k], cosines[:, :k]
+    index, cosines = rank_exactly(queries, items.vectors, index.masked_fill_(kept == nothing, -1), k)
     lowest = kept.amin(dim=1)
     doubtful = (lowest != nothing) & (cosines[:, -1] <= lowest * unit + error)
     for row in torch.nonzero(doubtful)[:, 0].tolist():
         reached = torch.nonzero(scores[row] * unit[row] >= cosines[row, -1] - error[row])[None, :, 0]
-        exact = _cosines(queries[row : row + 1], items.vectors, reached)
-        cosines[row], order = (part[0, :k] for part in torch.sort(exact, dim=1, descending=True, stable=True))
-        index[row] = reached[0, order]
+        index[row], cosines[row] = rank_exactly(queries[row : row + 1], items.vectors, reached, k)
     return index, cosines, int(doubtful.sum())
 
 
@@ -135,22 +128,6 @@ def _best(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
     members = scores.view(-1, GROUP).index_select(0, place.view(-1)).view(rows, -1)
     kept, member = members.topk(width, dim=1, sorted=False)
     return kept, best.gather(1, member // GROUP) * GROUP + member % GROUP
-
-
-def _cosines(queries: Tensor, vectors: Tensor, index: Tensor) -> Tensor:
-    """Return the product of each query `[q, d]` with its own items, index `[q, w]`, without gathering them."""
-    q, width = index.shape
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # sparse tensors are called beta at their first use
-        wanted = torch.sparse_csr_tensor(
-            torch.arange(0, q * width + 1, width) if width else torch.zeros(q + 1, dtype=torch.int64),
-            index.reshape(-1),
-            torch.zeros(q * width),
-            size=(q, len(vectors)),
-            check_invariants=False,
-        )
-        products: Tensor = torch.sparse.sampled_addmm(wanted, queries, vectors.T, beta=0.0).values()
-    return products.view(q, width)
 
 
 def _positive(step: Tensor) -> Tensor:

@@ -1,13 +1,16 @@
-"""Exact search: one door, and the choice between whole rows (small jobs) and a coarse product (large ones)."""
+"""Nearest items: one door to whole rows (small jobs), a coarse product (large ones) and an index that was built."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.retrieval.whole_rows import search_rows
+
+if TYPE_CHECKING:
+    from embeddings.retrieval.indexed import Index
 
 Precision = Literal["auto", "float32", "int8"]
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -25,14 +28,16 @@ def nearest_items(
     allowed: NDArray[np.bool_] | None = None,
     excluded: Pairs | None = None,
     precision: Precision = "auto",
+    index: Index | None = None,
     threads: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the `k` items of the highest cosine for each query.
 
-    Exact and deterministic: nearest first, and among items of equal cosine the lower index first, also at the edge.
-    Small jobs sort whole rows of one float32 product. Large ones take a coarse product, in int8 where this machine
-    multiplies it faster, and compute the cosines of whatever it may have misjudged in float32 (see `coarse`), so the
-    precision is a matter of speed. Memory beside the arguments: 256 MB of scores, and a copy of the items in int8.
+    Exact, unless through an `index`, and deterministic: nearest first, and among items of equal cosine the lower index
+    first, also at the edge. Small jobs sort whole rows of one float32 product. Large ones take a coarse product, in
+    int8 where this machine multiplies it faster, and compute the cosines of whatever it may have misjudged in float32
+    (see `coarse`), so the precision is a matter of speed. Memory beside the arguments: 256 MB of scores, and a copy of
+    the items in int8.
 
     Parameters
     ----------
@@ -48,8 +53,10 @@ def nearest_items(
         Pairs (query, item) that may not be found, ascending by query.
     precision
         Of the coarse product: "float32", "int8", or "auto" for the fastest way, whole rows included.
+    index
+        Of `items[allowed]`, from `indexed.build_index`. Default: exact search.
     threads
-        Of torch, where it is used. Default: as they are.
+        Of torch and of an index, where they are used. Default: as many as torch has.
 
     Returns
     -------
@@ -75,14 +82,19 @@ def nearest_items(
     k = min(k, len(items))
     if k == 0 or len(queries) == 0:
         return np.empty((len(queries), k), dtype=np.int64), np.empty((len(queries), k), dtype=np.float32)
-    if precision == "auto" and queries.size * len(items) <= SMALL:
+    if index is None and precision == "auto" and queries.size * len(items) <= SMALL:
         indices, cosines = search_rows(queries, items, k, pairs)
     else:
         from embeddings.retrieval import coarse, rates
 
-        with rates.threads_of_torch(threads):
-            kind = rates.fastest_precision() if precision == "auto" else precision
-            indices, cosines = coarse.search(queries, items, k, pairs, kind)
+        with rates.threads_of_torch(threads) as used:
+            if index is not None:
+                from embeddings.retrieval import indexed
+
+                indices, cosines = indexed.search(index.folder, queries, items, k, pairs, used)
+            else:
+                kind = rates.fastest_precision() if precision == "auto" else precision
+                indices, cosines = coarse.search(queries, items, k, pairs, kind)
     if rows is not None:
         indices = np.where(indices < 0, -1, rows[indices])
     return indices, cosines

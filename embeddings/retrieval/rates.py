@@ -16,12 +16,12 @@ REPEATS = 3
 
 
 @contextmanager
-def threads_of_torch(threads: int | None) -> Iterator[None]:
-    """Let torch use `threads` threads inside the block; None leaves them as they are."""
+def threads_of_torch(threads: int | None) -> Iterator[int]:
+    """Let torch use `threads` threads inside the block, or as many as before; gives how many it uses."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        yield
+        yield torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
 

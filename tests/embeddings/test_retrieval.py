@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embeddings.retrieval import coarse, nearest_items, rates
+from embeddings.retrieval import coarse, index_pays, nearest_items, rates
+from embeddings.retrieval.cost import forecast
+from embeddings.retrieval.indexed import build_index
 
 WAYS = ("auto", "float32", "int8")
 
@@ -126,3 +130,40 @@ def test_refuses_what_cannot_be_compared() -> None:
             nearest_items(three, three, 1, excluded=(np.array(query), np.array(item)))
     with pytest.raises(ValueError, match="ascending"):
         nearest_items(four, four, 1, excluded=(np.array([1, 0]), np.array([0, 0])))
+
+
+def test_an_index_finds_most_of_what_is_exact_and_never_what_is_excluded(tmp_path: Path) -> None:
+    random = np.random.default_rng(11)
+    queries, items = clustered(random, 0.5)
+    allowed = random.random(len(items)) < 0.8
+    index = build_index(tmp_path, items[allowed], queries, 30, threads=2)
+    assert index.good_enough
+    assert index.seconds > 0
+    # Some queries may not find hundreds of what lies nearest to them, others nothing of that.
+    nearest = nearest_items(queries, items, 400)[0]
+    barred = np.zeros((len(queries), len(items)), dtype=bool)
+    for row in range(0, len(queries), 3):
+        barred[row, nearest[row, : row % 400]] = True
+    excluded = np.nonzero(barred)
+    exact, _ = nearest_items(queries, items, 30, allowed=allowed, excluded=excluded)
+    found, cosines = nearest_items(queries, items, 30, allowed=allowed, excluded=excluded, index=index)
+    assert np.isin(found, np.flatnonzero(allowed)).all()
+    assert not barred[np.arange(len(queries))[:, None], found].any()
+    assert np.mean([np.isin(ours, theirs).mean() for ours, theirs in zip(found, exact, strict=True)]) > 0.95
+    assert (np.diff(cosines) <= 0).all()
+    assert np.abs(np.einsum("qkd,qd->qk", items[found], queries) - cosines).max() < 1e-6
+
+
+def test_an_index_of_hardly_any_items_gives_what_there_is(tmp_path: Path) -> None:
+    items = np.eye(3, dtype=np.float32)
+    index = build_index(tmp_path, items, items, 5, threads=1)
+    found, cosines = nearest_items(items[:1], items, 5, excluded=(np.array([0]), np.array([1])), index=index)
+    assert found.tolist() == [[0, 2, -1]]
+    assert cosines.tolist() == [[1.0, 0.0, -np.inf]]
+
+
+def test_an_index_is_foreseen_to_pay_for_many_users_of_a_huge_catalogue_only() -> None:
+    assert not index_pays(200_000, 100_000, 384, 100, threads=2)
+    small, huge = (forecast(1_000_000, n, 384, 100, threads=2) for n in (100_000, 100_000_000))
+    assert small.exact < small.indexed
+    assert huge.indexed < huge.exact

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from embeddings.retrieval import cost, indexed
+from embeddings.settings import Settings
+from tideline.ranking import rank
 from tideline.ranking.candidates import source, source_names
-from tideline.ranking.candidates.interest import nearest_allowed
+from tideline.ranking.candidates.interest import ITEM_INDEX, nearest_allowed
 from tideline.ranking.pairs import pair_keys
 
 
@@ -51,6 +54,20 @@ def test_interest_reaches_past_what_was_seen(new_world, make_run, ranked_rows):
     world = new_world(events=events, items=sorted(vectors), vectors=unit, top_k=1)
     first = next(row for row in ranked_rows(make_run(world)) if row["user_id"] == "ann")
     assert (first["item_id"], first["candidate_sources"]) == ("wanted", ["interest"])
+
+
+@pytest.mark.parametrize("floor", [0.95, 1.01])
+def test_an_index_that_pays_serves_if_its_recall_is_fit(floor, new_random_world, make_run, ranked_rows, monkeypatch):
+    run = make_run(new_random_world(5, users=30))
+    rows = ranked_rows(run)
+    monkeypatch.setattr(cost, "CERTAIN", 0)
+    monkeypatch.setattr(cost, "OVER_PRODUCT", 1e9)
+    monkeypatch.setattr(indexed, "RECALL_FLOOR", floor)
+    counts = rank(run, Settings(source="canonical", home=run.root))
+    # Some vectors are the same, and which of them an index finds is not said.
+    assert counts["index_recall"] >= 0.9
+    assert not (run.path / ITEM_INDEX).exists()
+    assert ranked_rows(run) == rows
 
 
 def test_nearest_allowed_is_the_exact_head_of_each_users_order():
