@@ -194,14 +194,14 @@ def index_items(folder: Path, vectors: NDArray[np.float32]) -> None:
     )
 
 
-def search_items(folder: Path, queries: NDArray[np.float32], limit: int, probes: int) -> NDArray[np.int64]:
+def search_items(folder: Path, queries: NDArray[np.float32], limit: int, probes: int | None) -> NDArray[np.int64]:
     """Return about the `limit` nearest rows of `index_items` for each query, in any order; -1 where there are fewer.
 
-    `probes` partitions are searched; int64 `[len(queries), limit]`.
+    `probes` partitions are searched, None for every row as it is; int64 `[len(queries), limit]`.
     """
     search = lancedb.connect(folder).open_table(_INDEXED).search(queries, vector_column_name="vector")
-    search = search.distance_type("cosine").nprobes(probes).limit(limit).select(["item", "_distance"])
-    found = search.to_arrow()
+    search = search.distance_type("cosine").limit(limit).select(["item", "_distance"])
+    found = (search.nprobes(probes) if probes else search.bypass_vector_index()).to_arrow()
     query = found["query_index"].to_numpy() if "query_index" in found.column_names else np.zeros(len(found), np.int64)
     order = np.argsort(query, kind="stable")
     query = query[order]

@@ -16,8 +16,8 @@ Precision = Literal["auto", "float32", "int8"]
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Rows of the queries, ascending, and rows of the items."""
 
-SMALL = 100_000_000_000
-"""Multiplications, q * n * d, up to which whole rows are sorted: about 2 s, what the import of torch would cost."""
+SMALL = 40_000_000_000
+"""Multiplications, q * n * d, up to which whole rows are sorted: some 2 s, as the import of torch and a search take."""
 
 
 def nearest_items(
