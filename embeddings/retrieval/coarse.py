@@ -5,6 +5,8 @@ neighbouring items; the best `w` groups, `w` somewhat over k, which hold the bes
 `w`; their cosines in float32; the best k of these. What was left out has no higher score than the lowest one kept, so
 nothing can be missing if that score, plus the error that the coarse product may have, lies below the k-th cosine. The
 few queries where it does not are widened: every item whose score is within the error of the k-th cosine is computed.
+The error is that of independent roundings; where the cosines that were computed show another one, or where many queries
+need widening, float32 takes over.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ SCORES = 1 << 26
 ROWS = 1024
 DEVIATIONS = 6
 """Standard deviations of the rounding error that a score may be off by."""
-WIDENED = 0.25
-"""Share of the first block that may be widened before int8 is given up for float32."""
+UNSURE = 0.25
+"""Share of the first block that may need widening, or show a larger error, before int8 is given up for float32."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ def search(
         first, last = np.searchsorted(excluded[0], (rows.start, rows.stop))
         barred = (torch.from_numpy(excluded[0][first:last] - start), torch.from_numpy(excluded[1][first:last]))
         chosen = torch.from_numpy(np.ascontiguousarray(queries[rows]))
-        index, cosine, widened = _search_block(chosen, prepared, k, barred, memory[: len(chosen)])
-        if start == 0 and precision == "int8" and widened > WIDENED * len(chosen):
-            log.info("int8 left %d of the first %d queries open: float32 from here", widened, len(chosen))
+        index, cosine, unsure = _search_block(chosen, prepared, k, barred, memory[: len(chosen)])
+        if start == 0 and precision == "int8" and unsure > UNSURE * len(chosen):
+            log.info("int8 left %d of the first %d queries open: float32 from here", unsure, len(chosen))
             return search(queries, items, k, excluded, "float32")
         indices[rows], cosines[rows] = index.numpy(), cosine.numpy()
     return indices, cosines
@@ -90,7 +92,7 @@ def _prepare(vectors: Tensor, precision: Literal["float32", "int8"]) -> Items:
 def _search_block(
     queries: Tensor, items: Items, k: int, barred: tuple[Tensor, Tensor], scores: Tensor
 ) -> tuple[Tensor, Tensor, int]:
-    """Return indices and cosines of the best k, and how many queries had to be widened; fills `scores`."""
+    """Return indices and cosines of the best k, and how many queries the scores were not fit for; fills `scores`."""
     unit, error = _multiply(queries, items, scores)
     nothing = torch.iinfo(scores.dtype).min if scores.dtype == torch.int32 else float("-inf")
     scores[:, len(items.vectors) :] = nothing
@@ -100,10 +102,12 @@ def _search_block(
     index, cosines = rank_exactly(queries, items.vectors, index.masked_fill_(kept == nothing, -1), k)
     lowest = kept.amin(dim=1)
     doubtful = (lowest != nothing) & (cosines[:, -1] <= lowest * unit + error)
+    coarse = scores.gather(1, index.clamp(min=0)) * unit[:, None]
+    misjudged = (((coarse - cosines).abs() > error[:, None]) & (index >= 0)).any(dim=1)
     for row in torch.nonzero(doubtful)[:, 0].tolist():
         reached = torch.nonzero(scores[row] * unit[row] >= cosines[row, -1] - error[row])[None, :, 0]
         index[row], cosines[row] = rank_exactly(queries[row : row + 1], items.vectors, reached, k)
-    return index, cosines, int(doubtful.sum())
+    return index, cosines, int((doubtful | misjudged).sum())
 
 
 def _multiply(queries: Tensor, items: Items, scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -89,16 +90,29 @@ def test_many_copies_of_one_item_at_the_edge_are_taken_by_index() -> None:
         assert indices[0].tolist() == [7, *range(1000, 1119)]
 
 
-def test_int8_is_given_up_where_it_cannot_tell_items_apart(caplog: pytest.LogCaptureFixture) -> None:
-    # One huge component takes the whole range of int8; what tells items apart is lost in rounding.
-    random = np.random.default_rng(5)
+def one_huge_component(random: np.random.Generator) -> np.ndarray:
+    """What tells these apart is lost in the rounding of int8, whose range the first component takes."""
     rows = random.standard_normal((3000, 64)) * 1e-3
     rows[:, 0] = 1.0
-    queries, items = unit(rows[:200]), unit(rows)
+    return unit(rows)
+
+
+def equal_rounding_errors(random: np.random.Generator) -> np.ndarray:
+    """All components but the first are rounded down by .4, so the errors of a sum do not make up for each other."""
+    rows = random.integers(0, 21, (3000, 64)) + 0.4
+    rows[:, 0] = 127.0
+    return rows.astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [one_huge_component, equal_rounding_errors])
+def test_int8_is_given_up_where_its_error_is_too_large(
+    make: Callable[[np.random.Generator], np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    items = make(np.random.default_rng(5))
     with caplog.at_level("INFO", logger=coarse.__name__):
-        indices, _ = nearest_items(queries, items, 10, precision="int8")
+        indices, _ = nearest_items(items[:200], items, 10, precision="int8")
     assert "float32 from here" in caplog.text
-    assert np.array_equal(indices, nearest_items(queries, items, 10, precision="float32")[0])
+    assert np.array_equal(indices, nearest_items(items[:200], items, 10, precision="float32")[0])
 
 
 def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
