@@ -194,13 +194,18 @@ def index_items(folder: Path, vectors: NDArray[np.float32]) -> None:
     )
 
 
-def search_items(folder: Path, queries: NDArray[np.float32], limit: int, probes: int | None) -> NDArray[np.int64]:
-    """Return about the `limit` nearest rows of `index_items` for each query, in any order; -1 where there are fewer.
+def open_items(folder: Path) -> Any:
+    """Open the table that `index_items` wrote. Keep it: what a search read stays in its cache."""
+    return lancedb.connect(folder).open_table(_INDEXED)
+
+
+def search_items(table: Any, queries: NDArray[np.float32], limit: int, probes: int | None) -> NDArray[np.int64]:
+    """Return about the `limit` nearest rows of an `open_items` for each query, in any order; -1 where there are fewer.
 
     `probes` partitions are searched, None for every row as it is; int64 `[len(queries), limit]`.
     """
-    search = lancedb.connect(folder).open_table(_INDEXED).search(queries, vector_column_name="vector")
-    search = search.distance_type("cosine").limit(limit).select(["item", "_distance"])
+    search = table.search(queries, vector_column_name="vector").distance_type("cosine").limit(limit)
+    search = search.select(["item", "_distance"])
     found = (search.nprobes(probes) if probes else search.bypass_vector_index()).to_arrow()
     query = found["query_index"].to_numpy() if "query_index" in found.column_names else np.zeros(len(found), np.int64)
     order = np.argsort(query, kind="stable")

@@ -15,13 +15,11 @@ log = logging.getLogger(__name__)
 
 OVER_PRODUCT = 1.5
 """Seconds of an exact search over those of its bare product: 1.4 was measured, see docs/performance.md."""
-PARTITION = 8192
-"""Items of a partition, about, as LanceDB cuts them."""
-PROBED = (PARTITION, 4 * PARTITION)
-"""Items of the two probes: a query's cost is a constant and a part that grows with the items it meets."""
+PROBED = 163_840
+"""Items of the probe: as many as a query meets in an index of any size, 20 partitions of some 8,192 each."""
 ASKED = 128
-CERTAIN = 10_000_000_000_000
-"""Multiplications, q * n * d, up to which exact search is taken unasked: about a minute, and no index won there."""
+CERTAIN = 100_000_000_000_000
+"""Multiplications, q * n * d, up to which exact search is taken unasked: minutes. No index won below it."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +28,6 @@ class Forecast:
 
     exact: float
     indexed: float
-
-
-@dataclass(frozen=True)
-class IndexCost:
-    """What an index costs here: seconds to build an item's part, and of a query, constant and for an item met."""
-
-    build: float
-    query: float
-    met: float
 
 
 def index_pays(q: int, n: int, d: int, k: int, threads: int) -> bool:
@@ -51,33 +40,29 @@ def index_pays(q: int, n: int, d: int, k: int, threads: int) -> bool:
 
 
 def forecast(q: int, n: int, d: int, k: int, threads: int) -> Forecast:
-    """Predict both from the probed rate of the product and the probed cost of an index."""
-    from embeddings.retrieval.indexed import PROBES
+    """Predict both from the probed rate of the product and the probed cost of an index, on `threads` idle cores."""
     from embeddings.retrieval.rates import product_rates
 
     exact = OVER_PRODUCT * 2 * q * n * d / max(product_rates(threads).values())
-    cost = index_cost(d, k, threads)
-    met = min(n, PROBES * PARTITION)
-    return Forecast(exact, n * cost.build + q * (cost.query + met * cost.met))
+    build, query = (seconds / threads for seconds in index_cost(d, k))
+    return Forecast(exact, n * build + q * query * min(1.0, n / PROBED))
 
 
 @lru_cache
-def index_cost(d: int, k: int, threads: int) -> IndexCost:
-    """Measure it on two small indexes of random vectors, about a second."""
+def index_cost(d: int, k: int) -> tuple[float, float]:
+    """Return the processor seconds of an index: to build, an item; to search, a query.
+
+    Measured on an index of random vectors, in some seconds. What else the machine does must not decide, hence no wall
+    clock.
+    """
     from embeddings.retrieval.indexed import search
     from embeddings.store import index_items
 
-    random = np.random.default_rng(0)
-    builds, queries = [], []
+    items = np.random.default_rng(0).standard_normal((PROBED, d), dtype=np.float32)
     none = np.empty(0, dtype=np.int64)
-    for n in PROBED:
-        items = random.standard_normal((n, d), dtype=np.float32)
-        with tempfile.TemporaryDirectory() as scratch:
-            started = time.perf_counter()
-            index_items(Path(scratch), items)
-            built = time.perf_counter()
-            search(Path(scratch), items[:ASKED], items, min(k, n), (none, none), threads)
-            builds.append((built - started) / n)
-            queries.append((time.perf_counter() - built) / ASKED)
-    met = max(0.0, (queries[1] - queries[0]) / (PROBED[1] - PROBED[0]))
-    return IndexCost(max(builds), max(0.0, queries[0] - met * PROBED[0]), met)
+    with tempfile.TemporaryDirectory() as scratch:
+        started = time.process_time()
+        index_items(Path(scratch), items)
+        built = time.process_time()
+        search(Path(scratch), items[:ASKED], items, k, (none, none), threads=1)
+        return (built - started) / PROBED, (time.process_time() - built) / ASKED

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from embeddings.retrieval.exact import nearest_items
 from embeddings.retrieval.rescoring import rank_exactly
-from embeddings.store import index_items, search_items
+from embeddings.store import index_items, open_items, search_items
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +76,14 @@ def search(
     """
     indices = np.empty((len(queries), k), dtype=np.int64)
     cosines = np.empty((len(queries), k), dtype=np.float32)
+    table = open_items(folder)
     barred = np.bincount(excluded[0], minlength=len(queries))
     vectors = torch.from_numpy(np.ascontiguousarray(items))
 
     def answer(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         # Half as many again: the index ranks by 8 bits a component, the exact order comes after it.
         wanted = min(k + k // 2 + int(barred[rows].max()), len(items))
-        return rows, search_items(folder, queries[rows], wanted, PROBES)
+        return rows, search_items(table, queries[rows], wanted, PROBES)
 
     with ThreadPoolExecutor(threads) as pool:
         for rows, proposed in pool.map(answer, _batches(barred)):

@@ -154,13 +154,14 @@ def _lance(
     """Return the seconds of LanceDB for the sample, exact and by the index that we would build; add what it found."""
     from embeddings.retrieval import nearest_items
     from embeddings.retrieval.indexed import build_index
-    from embeddings.store import search_items
+    from embeddings.store import open_items, search_items
 
     with tempfile.TemporaryDirectory(prefix="tideline-bench-") as scratch, ThreadPoolExecutor(threads) as pool:
         index = build_index(Path(scratch), vectors, sample, k, threads)
+        table = open_items(index.folder)
         started = time.perf_counter()
         batches = [sample[start : start + BATCH] for start in range(0, len(sample), BATCH)]
-        parts = pool.map(lambda batch: search_items(index.folder, batch, k, probes=None), batches)
+        parts = pool.map(lambda batch: search_items(table, batch, k, probes=None), batches)
         found[LANCE] = np.concatenate(list(parts))
         exact = time.perf_counter()
         found["LanceDB index"], _ = nearest_items(sample, vectors, k, index=index, threads=threads)
