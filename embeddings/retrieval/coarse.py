@@ -12,7 +12,9 @@ need widening, float32 takes over.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Literal
 
 import numpy as np
@@ -26,8 +28,8 @@ log = logging.getLogger(__name__)
 
 GROUP = 32
 """Items of a group. Its maximum is one pass over contiguous memory, and 1/32 of the scores is left to select from."""
-SCORES = 1 << 26
-"""Scores held at once: 256 MB."""
+SCORES = 1 << 27
+"""Scores held at once: 512 MB."""
 ROWS = 1024
 DEVIATIONS = 6
 """Standard deviations of the rounding error that a score may be off by."""
@@ -64,19 +66,30 @@ def search(
     prepared = _prepare(torch.from_numpy(np.ascontiguousarray(items)), precision)
     indices = np.empty((len(queries), k), dtype=np.int64)
     cosines = np.empty((len(queries), k), dtype=np.float32)
-    block = max(1, min(ROWS, SCORES // len(prepared.factors)))
-    dtype = torch.int32 if precision == "int8" else torch.float32
-    memory = torch.empty(min(block, len(queries)), len(prepared.factors), dtype=dtype)
-    for start in range(0, len(queries), block):
+    threads, padded = torch.get_num_threads(), len(prepared.factors)
+    block = max(1, min(ROWS, SCORES // padded // threads))
+    memory: SimpleQueue[Tensor] = SimpleQueue()
+    for _ in range(min(threads, 1 + len(queries) // block)):
+        memory.put(torch.empty(block, padded, dtype=torch.int32 if precision == "int8" else torch.float32))
+
+    def answer(start: int) -> int:
         rows = slice(start, min(start + block, len(queries)))
         first, last = np.searchsorted(excluded[0], (rows.start, rows.stop))
         barred = (torch.from_numpy(excluded[0][first:last] - start), torch.from_numpy(excluded[1][first:last]))
         chosen = torch.from_numpy(np.ascontiguousarray(queries[rows]))
-        index, cosine, unsure = _search_block(chosen, prepared, k, barred, memory[: len(chosen)])
-        if start == 0 and precision == "int8" and unsure > UNSURE * len(chosen):
-            log.info("int8 left %d of the first %d queries open: float32 from here", unsure, len(chosen))
-            return search(queries, items, k, excluded, "float32")
+        scores = memory.get()
+        index, cosine, unsure = _search_block(chosen, prepared, k, barred, scores[: len(chosen)])
+        memory.put(scores)
         indices[rows], cosines[rows] = index.numpy(), cosine.numpy()
+        return unsure
+
+    unsure, asked = answer(0), min(block, len(queries))
+    if precision == "int8" and unsure > UNSURE * asked:
+        log.info("int8 left %d of the first %d queries open: float32 from here", unsure, asked)
+        return search(queries, items, k, excluded, "float32")
+    # A thread a block, not many a product: nothing waits for the slowest, and what torch does on one core goes on too.
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(answer, range(block, len(queries), block)))
     return indices, cosines
 
 

@@ -36,7 +36,7 @@ def nearest_items(
     Exact, unless through an `index`, and deterministic: nearest first, and among items of equal cosine the lower index
     first, also at the edge. Small jobs sort whole rows of one float32 product. Large ones take a coarse product, in
     int8 where this machine multiplies it faster, and compute the cosines of whatever it may have misjudged in float32
-    (see `coarse`), so the precision is a matter of speed. Memory beside the arguments: 256 MB of scores, and a copy of
+    (see `coarse`), so the precision is a matter of speed. Memory beside the arguments: 512 MB of scores, and a copy of
     the items in int8.
 
     Parameters
