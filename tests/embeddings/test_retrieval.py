@@ -34,7 +34,7 @@ def test_equals_a_full_stable_sort_also_with_ties(precision: str, seed: int, q: 
     # Small whole numbers: products are exact, many items tie, some vectors are zero.
     random = np.random.default_rng(seed)
     queries, items = (random.integers(-1, 2, (rows, 3)).astype(np.float32) for rows in (q, n))
-    indices, cosines = nearest_items(queries, items, k, precision=precision)
+    indices, cosines = nearest_items(queries, items, k, precision=precision, threads=1)
     expected, scores = sorted_by_numpy(queries, items, k)
     assert np.array_equal(indices, expected)
     assert np.array_equal(cosines, scores)
@@ -48,7 +48,7 @@ def test_what_is_not_allowed_or_excluded_is_not_there(precision: str, seed: int,
     queries, items = (random.integers(-2, 3, (rows, 3)).astype(np.float32) for rows in (7, n))
     allowed, barred = random.random(n) < 0.7, random.random((7, n)) < share
     indices, cosines = nearest_items(
-        queries, items, k, allowed=allowed, excluded=np.nonzero(barred), precision=precision
+        queries, items, k, allowed=allowed, excluded=np.nonzero(barred), precision=precision, threads=1
     )
     scores = queries @ items.T
     assert indices.shape == (7, min(k, int(allowed.sum())))
@@ -73,7 +73,7 @@ def clustered(random: np.random.Generator, spread: float) -> tuple[np.ndarray, n
 @pytest.mark.parametrize("spread", (1.0, 0.05))
 def test_low_precision_finds_the_items_of_float32(precision: str, spread: float) -> None:
     queries, items = clustered(np.random.default_rng(7), spread)
-    indices, cosines = nearest_items(queries, items, 50, precision=precision)
+    indices, cosines = nearest_items(queries, items, 50, precision=precision, threads=2)
     expected, scores = sorted_by_numpy(queries, items, 50)
     assert np.abs(cosines - scores).max() < 1e-6
     # What differs ties but for the last bit.
