@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     gates.add_argument("--rows", type=int, default=10_000_000, help="generated rows (default 10000000)")
     commands.add_parser("bench-embed", help="tokens a second beside the defaults of sentence-transformers")
     commands.add_parser("bench-intake", help="landing to behaviour tables, against one query written by hand")
+    retrieval = commands.add_parser("bench-retrieval", help="nearest items of every user, beside faiss and LanceDB")
+    retrieval.add_argument("--users", type=int, default=100_000, help="generated users (default 100000)")
+    retrieval.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
+    retrieval.add_argument("--dimension", type=int, default=384, help="of their vectors (default 384)")
+    retrieval.add_argument("--k", type=int, default=50, help="items a user (default 50)")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -106,6 +111,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_intake import bench_intake
 
         bench_intake(settings)
+    elif options.command == "bench-retrieval":
+        from tideline.commands.bench_retrieval import bench_retrieval
+
+        bench_retrieval(settings, options.users, options.items, options.dimension, options.k)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 

@@ -103,7 +103,7 @@ class Room:
         run.save()
         (run.path / "stages.jsonl").write_text(
             '{"stage": "rank", "seconds": 9.0, "rows": {}, "peak_mb": 1.0}\n'
-            '{"stage": "rank", "seconds": 1.5, "rows": {}, "peak_mb": 80.0}\n'
+            '{"stage": "rank", "seconds": 1.5, "rows": {"index_recall": 0.97}, "peak_mb": 80.0}\n'
             '{"stage": "embed", "seconds": 2.0, "rows": {"embedded": 7, "truncated": 2}, "peak_mb": 1.0}\n'
             '{"stage": "mar'
         )

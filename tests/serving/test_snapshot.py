@@ -91,6 +91,7 @@ def test_metrics_of_the_layer_and_of_evaluations(room):
         (7, night.generation),
         (2, night.generation),
     )
+    assert found["index_recall", "nightly"] == (0.97, night.generation)
     assert found["users_with_interest_vector", "nightly"] == (1, night.generation)
     assert found["share_of_rows", "nightly, first source popular"] == (1, night.generation)
 

@@ -109,12 +109,15 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
         f"from {table} group by 1 order by 1"
     ).fetchall()
     # Known texts were counted by the run that embedded them: each text is embedded, and perhaps cut, once.
-    embedded = _recorded(run).get("embed", {}).get("rows", {})
+    recorded = _recorded(run)
+    embedded = recorded.get("embed", {}).get("rows", {})
     measured += [
         (f"texts_{name}", run.kind, float(embedded[name]), "texts")
         for name in ("embedded", "truncated")
         if name in embedded
     ]
+    if (recall := recorded.get("rank", {}).get("rows", {}).get("index_recall")) is not None:
+        measured.append(("index_recall", run.kind, float(recall), None))
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
     return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
 
