@@ -81,24 +81,26 @@ def _read_users(table: pq.ParquetFile, users: pa.Array) -> NDArray[np.int32]:
 
 def _read_weights(table: pq.ParquetFile, name: str) -> NDArray[np.int64]:
     """Return the weights in billionths."""
-    column = table.read(columns=["decay_weight"])["decay_weight"]
-    wrong = f"{name} has a decay_weight that is negative, null or not finite: check the event weights"
-    if column.null_count:
-        raise ValueError(wrong)
+    parts = [np.empty(0, dtype=np.int64)]
     try:
-        chunks = column.cast(pa.decimal128(18, 9)).chunks
+        for batch in table.iter_batches(EVENTS_A_PART, columns=["decay_weight"]):
+            parts.append(_billionths(batch["decay_weight"]))
     except pa.ArrowInvalid as error:
-        raise ValueError(wrong) from error
-    weights = np.concatenate([np.empty(0, dtype=np.int64), *(_lower_halves(chunk) for chunk in chunks)])
-    if (weights < 0).any():
-        raise ValueError(wrong)
-    return weights
+        raise ValueError(
+            f"{name} has a decay_weight that is negative, null or not finite: check the event weights"
+        ) from error
+    return np.concatenate(parts)
 
 
-def _lower_halves(decimals: pa.Decimal128Array) -> NDArray[np.int64]:
-    """Return decimals of at most 18 digits as whole numbers: such a number fits the first 8 of its 16 bytes."""
+def _billionths(weights: pa.Array) -> NDArray[np.int64]:
+    """Return weights as whole numbers; raise `ArrowInvalid` where one is no weight."""
+    decimals = weights.cast(pa.decimal128(18, 9))
+    # 18 digits fit the first 8 of the 16 bytes of a decimal.
     whole = np.frombuffer(decimals.buffers()[1], dtype="<i8", count=2 * (decimals.offset + len(decimals)))
-    return whole[2 * decimals.offset :: 2]
+    billionths = whole[2 * decimals.offset :: 2]
+    if decimals.null_count or (billionths < 0).any():
+        raise pa.ArrowInvalid("null or negative")
+    return billionths
 
 
 def _read_places(table: pq.ParquetFile, column: str, vectors: VectorFile, threads: int) -> NDArray[np.int32]:

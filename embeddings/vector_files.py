@@ -99,7 +99,7 @@ class VectorFile:
     @cached_property
     def row_at(self) -> NDArray[np.int32]:
         """The row of each id, in the order of ids, int32 `[n]`: what is numbered so does not depend on the file's."""
-        return pc.sort_indices(self.ids).to_numpy().astype(np.int32)
+        return np.asarray(pc.sort_indices(self.ids), dtype=np.int32)
 
     @cached_property
     def _ordered_ids(self) -> pa.ChunkedArray:
@@ -107,7 +107,8 @@ class VectorFile:
 
     def places_of(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
         """Return the place of each id in the order of ids, int32 `[len(ids)]`; -1 for null and ids without a vector."""
-        return np.asarray(pc.fill_null(pc.index_in(ids, value_set=self._ordered_ids, skip_nulls=True), -1))
+        places = pc.index_in(ids, value_set=self._ordered_ids, skip_nulls=True)
+        return np.asarray(pc.fill_null(places, -1), dtype=np.int32)
 
     def take(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the vectors of ascending rows, float32 `[len(rows), d]`; only row groups that hold one are read."""

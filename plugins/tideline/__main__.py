@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     gates = commands.add_parser("bench-gates", help="what the gates cost on generated rows, and of the last night")
     gates.add_argument("--rows", type=int, default=10_000_000, help="generated rows (default 10000000)")
     commands.add_parser("bench-intake", help="landing to behaviour tables, against one query written by hand")
+    windows = commands.add_parser("bench-windows", help="window vectors and fusion on generated events")
+    windows.add_argument("--users", type=int, default=1_000_000, help="generated users (default 1000000)")
+    windows.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
+    windows.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -101,6 +105,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_intake import bench_intake
 
         bench_intake(settings)
+    elif options.command == "bench-windows":
+        from tideline.commands.bench_windows import bench_windows
+
+        bench_windows(settings, options.users, options.items, options.events)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 
