@@ -161,7 +161,7 @@ def _time_product(folder: Path, settings: Settings) -> tuple[float, float]:
 
 
 def _time_write(folder: Path, size: int) -> float:
-    """Return the seconds of writing `size` bytes to a new file; like the Parquet writer, nobody waits for the disk."""
+    """Return the seconds of writing `size` bytes to a new file; as for Parquet, nobody waits for the disk."""
     content = np.random.default_rng(SEED).bytes(WRITE_BYTES)
     started = time.perf_counter()
     with (folder / "plain").open("wb", buffering=0) as file:
