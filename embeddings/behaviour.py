@@ -33,7 +33,8 @@ def read_window(file: Path, users: pa.Array, items: VectorFile, texts: VectorFil
     """Read a behaviour table; `users` are the ids that number them.
 
     The order of the rows changes nothing; ordered by user and item, as the warehouse writes them, they need no sorting.
-    Memory: 28 bytes for each event, and some 100 MB a thread.
+    Memory: about 45 bytes for each event; event ids are read only if there are event texts, and then as many at a time
+    as there are texts.
 
     Raises
     ------

@@ -29,7 +29,7 @@ from embeddings.shares import Shares, cut_users
 from embeddings.vector_files import VectorFile, to_column, writing
 
 USERS_A_BLOCK = 4096
-TEXTS_A_BLOCK = 100_000
+TEXTS_A_BLOCK = 1 << 16
 # A weighted mean this short is rounding noise: the events cancel out, and there is no direction to normalise to.
 _NO_DIRECTION = 1e-5
 
@@ -52,7 +52,10 @@ def interest_vectors(
     threads while finished ones are written. The result depends neither on the order of the input nor on the blocks and
     threads: see `read_window` for the weights, and each vector is summed in the order of item and event ids.
 
-    Memory: TODO
+    Memory, for n events of the larger window, i items and blocks of b users: n * 45 bytes while the window is read, i *
+    d * 4 for the items, and for each of `threads + 1` blocks b * d * 32, and d * 4 for each of 65,536 event texts (or
+    of those of one user, if he has more). 1.35 GiB were measured at 20 million events of 1 million users, 100,000
+    items, 384 dimensions and two threads, the libraries' 90 MiB included.
 
     Parameters
     ----------
@@ -133,13 +136,14 @@ def interest_vectors(
 def _blocks(long: Window, short: Window, items: NDArray[np.float32], texts: VectorFile, size: int) -> Iterator[_Block]:
     """Cut the users where a block would have too many of them, or too many event texts, and read those texts."""
     for first, last in cut_users(long.texts.starts + short.texts.starts, TEXTS_A_BLOCK, size):
-        products = []
-        for window in (long, short):
-            products.append([(window.items.of(first, last), items)])
-            own = window.texts.of(first, last)
-            if len(own.row):
-                rows, place = np.unique(own.row, return_inverse=True)
-                products[-1].append((own._replace(row=place.astype(np.int32)), texts.take(rows)))
+        products = [[(window.items.of(first, last), items)] for window in (long, short)]
+        own = [window.texts.of(first, last) for window in (long, short)]
+        # Once for both windows: a user's texts lie beside each other.
+        rows = np.unique(np.concatenate([shares.row for shares in own]))
+        if len(rows):
+            vectors = texts.take(rows)
+            for product, shares in zip(products, own, strict=True):
+                product.append((shares._replace(row=np.searchsorted(rows, shares.row).astype(np.int32)), vectors))
         yield _Block(first, last, *products)
 
 
