@@ -61,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     retrieval.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
     retrieval.add_argument("--dimension", type=int, default=384, help="of their vectors (default 384)")
     retrieval.add_argument("--k", type=int, default=50, help="items a user (default 50)")
+    windows = commands.add_parser("bench-windows", help="window vectors and fusion on generated events")
+    windows.add_argument("--users", type=int, default=1_000_000, help="generated users (default 1000000)")
+    windows.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
+    windows.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -115,6 +119,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_retrieval import bench_retrieval
 
         bench_retrieval(settings, options.users, options.items, options.dimension, options.k)
+    elif options.command == "bench-windows":
+        from tideline.commands.bench_windows import bench_windows
+
+        bench_windows(settings, options.users, options.items, options.events)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 
