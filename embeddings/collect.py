@@ -111,7 +111,8 @@ def _counts(plan: Plan, records: list[Record]) -> dict[str, int | float | str]:
         sums.update({name: record[name] for name in ("embedded", "tokens", "truncated", "seconds")})
     seconds = float(sums["seconds"])
     return {
-        **plan.counts,
+        "unique": plan.counts["unique"],
+        "known": plan.counts["known"],
         "embedded": sums["embedded"],
         "failed": sum(len(record["failed"]) for record in records),
         "tokens": sums["tokens"],
@@ -119,4 +120,5 @@ def _counts(plan: Plan, records: list[Record]) -> dict[str, int | float | str]:
         "seconds": round(seconds, 3),
         "tokens_per_second": round(sums["tokens"] / seconds) if seconds else 0,
         "backend": ", ".join(sorted({record["backend"] for record in records})),
+        **plan.counts,
     }

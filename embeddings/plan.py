@@ -79,12 +79,12 @@ def plan_texts(items: Path, event_texts: Path, out: Path, settings: Settings) ->
     with_text = sum(pq.read_metadata(keys_file(out, kind)).num_rows for kind in KINDS)
     unique = len(pa.chunked_array(seen, _KEY).unique())
     counts = {
-        "items": rows["item"],
-        "events": rows["event"],
-        "asked": sum(rows.values()),
-        "empty": sum(rows.values()) - with_text,
         "unique": unique,
         "known": unique - sum(shard.texts for shard in shards),
+        "asked": sum(rows.values()),
+        "empty": sum(rows.values()) - with_text,
+        "items": rows["item"],
+        "events": rows["event"],
     }
     plan = Plan(model.model_id, shards, counts)
     save_plan(out, plan)
