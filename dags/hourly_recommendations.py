@@ -52,6 +52,7 @@ def hourly_recommendations() -> None:
         return stages.open_run(resolve("hourly", context), context["run_id"])
 
     opened = open_run()
+    shards = task(stages.plan_texts, queue="warehouse")(opened)
     outlet = Asset(assets.recommendations(settings, "hourly"))
     chain(
         task(stages.take_in, queue="warehouse")(opened),
@@ -59,7 +60,12 @@ def hourly_recommendations() -> None:
         task(stages.build_behaviour, queue="warehouse")(opened),
         task.short_circuit(stages.has_users, queue="warehouse")(opened),
         with_gate_link(task(stages.check_behaviour, queue="warehouse")(opened)),
-        task(stages.embed, queue="gpu")(opened),
+        shards,
+        task(stages.embed_shard, queue="gpu", pool="gpu", priority_weight=100)
+        .partial(opened=opened)
+        .expand(shard=shards),
+        # Every text may have its vector already: then there is no shard, and the run goes on.
+        task(stages.collect_vectors, queue="warehouse", trigger_rule="none_failed")(opened),
         task(stages.fuse_interests, queue="warehouse")(opened),
         task(stages.rank, queue="warehouse")(opened),
         task(stages.build_marts, queue="warehouse")(opened),

@@ -11,6 +11,7 @@ Recomputes behaviour, vectors and recommendations for **everyone** and commits t
 - `check_*`: a gate refused. The log names the expectation, what was observed and expected, the Data Docs page and a
   query to look further. The previous generation goes on serving. Mend the data, or the threshold in
   `plugins/tideline/gates/thresholds.yml`, and clear the run from `open_run`.
+- `embed_shard`: clear its failed map indexes; finished shards are kept, also when the run is opened again.
 - anything else: clear the failed task; every stage starts from what the one before it left.
 
 **By hand**: trigger with `as_of` (and `window_start`) for any window. A rerun of the same window and inputs changes
@@ -56,13 +57,17 @@ def nightly_recommendations() -> None:
         return stages.open_run(resolve("nightly", context), context["run_id"])
 
     opened = open_run()
+    shards = task(stages.plan_texts, queue="warehouse")(opened)
     outlet = Asset(assets.recommendations(settings, "nightly"))
     chain(
         task(stages.take_in, queue="warehouse")(opened),
         with_gate_link(task(stages.check_staging, queue="warehouse")(opened)),
         task(stages.build_behaviour, queue="warehouse")(opened),
         with_gate_link(task(stages.check_behaviour, queue="warehouse")(opened)),
-        task(stages.embed, queue="gpu")(opened),
+        shards,
+        task(stages.embed_shard, queue="gpu", pool="gpu").partial(opened=opened).expand(shard=shards),
+        # Every text may have its vector already: then there is no shard, and the run goes on.
+        task(stages.collect_vectors, queue="warehouse", trigger_rule="none_failed")(opened),
         task(stages.fuse_interests, queue="warehouse")(opened),
         task(stages.rank, queue="warehouse")(opened),
         task(stages.build_marts, queue="warehouse")(opened),

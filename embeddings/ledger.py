@@ -1,104 +1,44 @@
 """The ledger: each text is embedded once in its life. It knows texts by a keyed hash and stores none.
 
 A key is a hash of (model, prompt, normalised text), keyed with a secret, so that nobody who reads the files can test
-whether a text is in them. Vectors stay when a later stage or gate fails, and a first filling that was interrupted goes
-on where it stopped: every chunk is one commit.
+whether a text is in them. The table `text_vectors` (key, vector) is append-only and keeps its rows when a later stage
+or gate fails. Readers take the first row of a key: scans follow the order of commits, which compaction keeps.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from embeddings import store
-from embeddings.batching import Encoded
-from embeddings.encoder import load_encoder
-from embeddings.model import Model, describe_model
+from embeddings.model import Model
 from embeddings.settings import Settings
-from embeddings.texts import is_cut, normalise
+from embeddings.shard_files import finished_folder
+from embeddings.store import TEXT_VECTORS, open_or_create, open_table
+from embeddings.vector_files import KEY_BYTES, PART, ROW_GROUP, check_vectors, text_vector_schema, to_matrix
 
-CHUNK = 4096
-"""Texts a commit: what a kill can cost, about a minute of work on two cores."""
+log = logging.getLogger(__name__)
 
-Stats = dict[str, int | float]
-STATS = ("asked", "empty", "unique", "known", "embedded", "tokens", "truncated", "seconds")
-
-
-def embed_texts(
-    settings: Settings, texts: Sequence[str | None], prompt: str = "", cut: Sequence[bool] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], Stats]:
-    """Return the vectors of texts: those the ledger has from there, the rest embedded once and appended.
-
-    Several processes may do this at once. If two append the same text, the first commit is the text's vector for ever;
-    the vectors returned are read back from the ledger, so this call and every later one agree to the bit.
-
-    Parameters
-    ----------
-    texts
-        Normalised here. Null and texts without content get no vector.
-    prompt
-        Put before each text; part of the key.
-    cut
-        Which texts were cut before they came here; those that are cut here count without being named.
-
-    Returns
-    -------
-    vectors : float32, `[n, d]`
-        Unit vectors; zero rows where there is none.
-    has_vector : bool, `[n]`
-    stats : dict
-        `asked`, `empty`, `unique` (different texts with content), `known` (of these, already there), `embedded`, and of
-        those embedded: `tokens`, `truncated` (longer than the model reads, or cut to `texts.LONGEST`); `seconds`.
-    """
-    started = time.perf_counter()
-    model = describe_model(settings)
-    clean = [normalise(text) for text in texts]
-    unique = sorted({text for text in clean if text})
-    were_cut = {
-        text
-        for text, raw, before in zip(clean, texts, cut or [False] * len(texts), strict=True)
-        if before or is_cut(raw)
-    }
-    secret = ledger_secret(settings)
-    keys = [text_key(secret, model.model_id, prompt, text) for text in unique]
-    known, found = store.find_text_vectors(settings, model, keys)
-    missing = np.flatnonzero(~known)
-    tokens = truncated = 0
-    if len(missing):
-        missing_keys = [keys[row] for row in missing]
-        missing_texts = [unique[row] for row in missing]
-        tokens, truncated = _embed(settings, model, missing_keys, missing_texts, prompt, were_cut)
-        written, found[missing] = store.find_text_vectors(settings, model, missing_keys)
-        if not written.all():
-            raise RuntimeError(f"{np.count_nonzero(~written)} vectors are not in the ledger after they were appended")
-    has_vector = np.fromiter(map(bool, clean), dtype=bool, count=len(clean))
-    row_of = {text: row for row, text in enumerate(unique)}
-    vectors = np.zeros((len(clean), model.dimension), dtype=np.float32)
-    vectors[has_vector] = found[[row_of[text] for text in clean if text]]
-    stats: Stats = {
-        "asked": len(clean),
-        "empty": int(len(clean) - has_vector.sum()),
-        "unique": len(unique),
-        "known": int(known.sum()),
-        "embedded": len(missing),
-        "tokens": tokens,
-        "truncated": truncated,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    return vectors, has_vector, stats
+_KEYS_A_BATCH = 1 << 18
+_STALE_SECONDS = 86_400
 
 
 def text_key(secret: bytes, model_id: str, prompt: str, text: str) -> bytes:
-    """Return the key of a normalised text: a keyed BLAKE2b hash, `store.KEY_BYTES` long."""
-    digest = blake2b(key=secret, digest_size=store.KEY_BYTES)
+    """Return the key of a normalised text: a keyed BLAKE2b hash, `KEY_BYTES` long."""
+    digest = blake2b(key=secret, digest_size=KEY_BYTES)
     for part in (model_id, prompt, text):
         encoded = part.encode()
         # Lengths first: no two triples may give the same bytes.
@@ -120,6 +60,83 @@ def ledger_secret(settings: Settings) -> bytes:
     return blake2b(file.read_bytes()).digest()
 
 
+def commit_shards(settings: Settings, model: Model, files: Sequence[Path]) -> int:
+    """Append the vectors of finished shards in one commit, and remove their files; return the number appended.
+
+    After a crash all of them are there, or none. The first writer of a key wins: keys that are there by now, from
+    another run, are left out, and so are repetitions. Files that are gone were committed by another run, damaged ones
+    are removed: neither counts. Memory holds the keys of all files and one row group of vectors.
+
+    Parameters
+    ----------
+    files
+        Parquet with `key` (`KEY_BYTES`) and `vector` (unit vectors), as `shard.encode_shard` writes them.
+
+    Raises
+    ------
+    ValueError
+        If a key occurs twice in a file or a vector is not finite; nothing is appended then.
+    """
+    with ExitStack() as stack:
+        shards = [stack.enter_context(shard) for file in files if (shard := _open_shard(file)) is not None]
+        keys = [shard.read(columns=["key"])["key"].combine_chunks() for shard in shards]
+        codes = pa.chunked_array(keys, pa.binary(KEY_BYTES)).combine_chunks().dictionary_encode()
+        fresh = np.zeros(len(codes), dtype=np.bool_)
+        fresh[np.unique(codes.indices.to_numpy(), return_index=True)[1]] = True
+        fresh &= ~known_texts(settings, model, codes.dictionary)[codes.indices.to_numpy()]
+        if fresh.any():
+            schema = text_vector_schema(model.dimension)
+            table = open_or_create(settings, model.model_id, TEXT_VECTORS, schema)
+            table.add(pa.RecordBatchReader.from_batches(schema, _rows(shards, fresh, schema)))
+    for file in files:
+        file.unlink(missing_ok=True)
+    return int(fresh.sum())
+
+
+def adopt_shards(settings: Settings, model: Model) -> int:
+    """Commit the finished shards that wait below the model's folder, whichever run made them.
+
+    A run that was killed or opened again has left them; one that goes on finds their texts in the ledger. Returns the
+    number of vectors appended.
+    """
+    folder = finished_folder(settings, model.model_id)
+    for part in folder.glob(f".*{PART}"):
+        # Of a worker that was killed while it wrote: writing takes less than a second.
+        if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+            part.unlink(missing_ok=True)
+    files = sorted(folder.glob("*.parquet"))
+    return commit_shards(settings, model, files) if files else 0
+
+
+def known_texts(settings: Settings, model: Model, keys: pa.Array) -> NDArray[np.bool_]:
+    """Say which of distinct keys the ledger has, bool `[len(keys)]`. Scans keys only, 24 bytes a row."""
+    return _row_ids(settings, model, keys)[1] >= 0
+
+
+def find_text_vectors(
+    settings: Settings, model: Model, keys: pa.Array
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Look up distinct keys in the ledger; where writers met, the first row of a key counts.
+
+    Scans the keys (24 bytes a row) and fetches only the vectors asked for.
+
+    Returns
+    -------
+    known : bool, `[len(keys)]`
+    vectors : float32, `[len(keys), d]`
+        Zero rows where not known.
+    """
+    table, row_ids = _row_ids(settings, model, keys)
+    vectors = np.zeros((len(keys), model.dimension), dtype=np.float32)
+    known = row_ids >= 0
+    if known.any():
+        taken = table.take_row_ids(row_ids[known].tolist()).with_row_id().select(["vector"]).to_arrow()
+        order = np.argsort(taken["_rowid"].to_numpy())
+        place = order[np.searchsorted(taken["_rowid"].to_numpy(), row_ids[known].astype(np.uint64), sorter=order)]
+        vectors[known] = to_matrix(taken["vector"], model.dimension)[place]
+    return known, vectors
+
+
 def _make_key(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".ledger.key.")  # mkstemp makes it 0600
@@ -137,25 +154,38 @@ def _make_key(file: Path) -> None:
         part.unlink()
 
 
-def _embed(
-    settings: Settings, model: Model, keys: list[bytes], texts: list[str], prompt: str, cut: set[str]
-) -> tuple[int, int]:
-    tokens = truncated = 0
-    chunk: list[Encoded] = []
-    for batch in load_encoder(settings).batches(texts, prompt, cut):
-        chunk.append(batch)
-        tokens += batch.tokens
-        truncated += batch.truncated
-        if sum(len(part.rows) for part in chunk) >= CHUNK:
-            _append(settings, model, keys, chunk)
-            chunk = []
-    if chunk:
-        _append(settings, model, keys, chunk)
-    return tokens, truncated
+def _open_shard(file: Path) -> pq.ParquetFile | None:
+    try:
+        shard = pq.ParquetFile(file, memory_map=True)
+    except FileNotFoundError:
+        return None
+    except pa.ArrowInvalid:
+        log.warning("%s is damaged: its texts are embedded again by the next plan", file)
+        return None
+    check_vectors(shard, file.name)
+    return shard
 
 
-def _append(settings: Settings, model: Model, keys: list[bytes], chunk: list[Encoded]) -> None:
-    rows = np.concatenate([part.rows for part in chunk])
-    store.append_text_vectors(
-        settings, model, [keys[row] for row in rows], np.concatenate([part.vectors for part in chunk])
-    )
+def _row_ids(settings: Settings, model: Model, keys: pa.Array) -> tuple[Any, NDArray[np.int64]]:
+    """Return the ledger, if there is one, and the row of each key in it; -1 where it has none."""
+    row_ids = np.full(len(keys), -1, dtype=np.int64)
+    table = open_table(settings, model.model_id, TEXT_VECTORS)
+    if table is None or not len(keys):
+        return table, row_ids
+    for batch in table.search().select(["key"]).with_row_id(True).to_batches(_KEYS_A_BATCH):
+        positions = pc.index_in(batch["key"], value_set=keys)
+        hits = np.flatnonzero(positions.is_valid().to_numpy(zero_copy_only=False))
+        found = positions.take(pa.array(hits)).to_numpy()
+        new = row_ids[found] < 0
+        # Written backwards, so that the first of a batch's equal keys is the one that stays.
+        row_ids[found[new][::-1]] = batch["_rowid"].to_numpy()[hits[new]][::-1].astype(np.int64)
+    return table, row_ids
+
+
+def _rows(shards: list[pq.ParquetFile], chosen: NDArray[np.bool_], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for shard in shards:
+        for batch in shard.iter_batches(ROW_GROUP):
+            rows = batch.filter(pa.array(chosen[start : start + len(batch)]))
+            start += len(batch)
+            yield pa.RecordBatch.from_arrays(rows.columns, schema=schema)

@@ -1,8 +1,7 @@
 """LanceDB: the tables of vectors below `<root>/vectors/<model>/`. The only module that imports lancedb.
 
-`text_vectors` is the ledger: append-only, one commit an append; readers take the first row of a key, and scans follow
-the order of commits, which compaction keeps. `user_vectors` and `item_vectors` hold what is published; the version
-that a generation uses is tagged with the generation's name.
+`text_vectors` is the ledger, see `ledger`. `user_vectors` and `item_vectors` hold what is published; the version that a
+generation uses is tagged with the generation's name.
 """
 
 from __future__ import annotations
@@ -16,79 +15,20 @@ from typing import Any
 import lancedb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from lancedb.index import IvfSq
 from numpy.typing import NDArray
 
 from embeddings.merging import merge_items, merge_users
-from embeddings.model import Model
 from embeddings.settings import Settings
 from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder
 from embeddings.upkeep import compact, prune
-from embeddings.vector_files import check_vectors, to_column, to_matrix
+from embeddings.vector_files import check_vectors, to_column
 
-KEY_BYTES = 16
 TEXT_VECTORS = "text_vectors"
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
-_KEYS_A_BATCH = 1 << 18
 _SMALL_FRAGMENTS = 100
 _INDEXED = "items"
-
-
-def append_text_vectors(settings: Settings, model: Model, keys: list[bytes], vectors: NDArray[np.float32]) -> None:
-    """Append to the ledger in one commit: after a crash all of it is there, or none.
-
-    Parameters
-    ----------
-    keys
-        `KEY_BYTES` each.
-    vectors
-        Unit vectors, `[len(keys), d]`.
-    """
-    schema = pa.schema(
-        [
-            pa.field("key", pa.binary(KEY_BYTES), nullable=False),
-            pa.field("vector", pa.list_(pa.float32(), model.dimension), nullable=False),
-        ]
-    )
-    table = _open_or_create(settings, model.model_id, TEXT_VECTORS, schema)
-    table.add(pa.table([pa.array(keys, pa.binary(KEY_BYTES)), to_column(vectors)], schema=schema))
-
-
-def find_text_vectors(
-    settings: Settings, model: Model, keys: list[bytes]
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Look up distinct keys in the ledger; where writers met, the first row of a key counts.
-
-    Scans the keys (24 bytes a row) and fetches only the vectors asked for.
-
-    Returns
-    -------
-    known : bool, `[len(keys)]`
-    vectors : float32, `[len(keys), d]`
-        Zero rows where not known.
-    """
-    row_ids = np.full(len(keys), -1, dtype=np.int64)
-    vectors = np.zeros((len(keys), model.dimension), dtype=np.float32)
-    table = _open(settings, model.model_id, TEXT_VECTORS)
-    if table is None or not keys:
-        return row_ids >= 0, vectors
-    wanted = pa.array(keys, pa.binary(KEY_BYTES))
-    for batch in table.search().select(["key"]).with_row_id(True).to_batches(_KEYS_A_BATCH):
-        positions = pc.index_in(batch["key"], value_set=wanted)
-        hits = np.flatnonzero(positions.is_valid().to_numpy(zero_copy_only=False))
-        found = positions.take(pa.array(hits)).to_numpy()
-        new = row_ids[found] < 0
-        # Written backwards, so that the first of a batch's equal keys is the one that stays.
-        row_ids[found[new][::-1]] = batch["_rowid"].to_numpy()[hits[new]][::-1].astype(np.int64)
-    known = row_ids >= 0
-    if known.any():
-        taken = table.take_row_ids(row_ids[known].tolist()).with_row_id().select(["vector"]).to_arrow()
-        order = np.argsort(taken["_rowid"].to_numpy())
-        place = order[np.searchsorted(taken["_rowid"].to_numpy(), row_ids[known].astype(np.uint64), sorter=order)]
-        vectors[known] = to_matrix(taken["vector"], model.dimension)[place]
-    return known, vectors
 
 
 def merge_run(
@@ -131,7 +71,7 @@ def merge_run(
         name: _merge(settings, model_id, name, file, generation, everyone)
         for name, file in ((USER_VECTORS, user_vectors), (ITEM_VECTORS, item_vectors))
     }
-    ledger = _open(settings, model_id, TEXT_VECTORS)
+    ledger = open_table(settings, model_id, TEXT_VECTORS)
     if everyone and ledger is not None and ledger.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_FRAGMENTS:
         compact(ledger)
     return {"model": model_id, "tag": generation, **{f"{name}_version": version for name, version in versions.items()}}
@@ -144,7 +84,7 @@ def forget_generations(settings: Settings, model_id: str, keep: Collection[str])
     """
     forgotten = set()
     for name in (USER_VECTORS, ITEM_VECTORS):
-        if (table := _open(settings, model_id, name)) is not None:
+        if (table := open_table(settings, model_id, name)) is not None:
             gone = set(table.tags.list()) - set(keep)
             for generation in gone:
                 table.tags.delete(generation)
@@ -162,7 +102,7 @@ def read_table(settings: Settings, model_id: str, name: str, generation: str | N
     StoreError
         If there is no such table, or the generation has no tag (never merged, or no longer kept).
     """
-    table = _open(settings, model_id, name)
+    table = open_table(settings, model_id, name)
     if table is None:
         raise StoreError(f"no table {name} of model {model_id} below {settings.root}: publish a run first")
     if generation is not None:
@@ -207,21 +147,8 @@ def search_items(table: Any, queries: NDArray[np.float32], limit: int, probes: i
     return items
 
 
-def _merge(settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool) -> int:
-    with pq.ParquetFile(file, memory_map=True) as rows:
-        check_vectors(rows, file.name)
-        table = _open_or_create(settings, model_id, name, rows.schema_arrow.remove_metadata())
-        changed = (merge_users if name == USER_VECTORS else merge_items)(table, rows, everyone)
-    if everyone and changed:
-        compact(table)
-    if generation in table.tags.list():
-        table.tags.update(generation, table.version)
-    else:
-        table.tags.create(generation, table.version)
-    return int(table.version)
-
-
-def _open(settings: Settings, model_id: str, name: str) -> Any | None:
+def open_table(settings: Settings, model_id: str, name: str) -> Any | None:
+    """Return a table of a model, or None where there is none yet."""
     folder = model_folder(settings, model_id)
     if not (folder / f"{name}.lance").is_dir():
         return None
@@ -231,8 +158,9 @@ def _open(settings: Settings, model_id: str, name: str) -> Any | None:
         return None
 
 
-def _open_or_create(settings: Settings, model_id: str, name: str, schema: pa.Schema) -> Any:
-    table = _open(settings, model_id, name)
+def open_or_create(settings: Settings, model_id: str, name: str, schema: pa.Schema) -> Any:
+    """Return a table of a model, made empty where there is none."""
+    table = open_table(settings, model_id, name)
     if table is not None:
         return table
     folder = model_folder(settings, model_id)
@@ -240,5 +168,19 @@ def _open_or_create(settings: Settings, model_id: str, name: str, schema: pa.Sch
     # Two creators at once both succeed, and the later one overwrites what was appended between: one at a time.
     with (folder / ".create.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        table = _open(settings, model_id, name)
+        table = open_table(settings, model_id, name)
         return table if table is not None else lancedb.connect(folder).create_table(name, schema=schema)
+
+
+def _merge(settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool) -> int:
+    with pq.ParquetFile(file, memory_map=True) as rows:
+        check_vectors(rows, file.name)
+        table = open_or_create(settings, model_id, name, rows.schema_arrow.remove_metadata())
+        changed = (merge_users if name == USER_VECTORS else merge_items)(table, rows, everyone)
+    if everyone and changed:
+        compact(table)
+    if generation in table.tags.list():
+        table.tags.update(generation, table.version)
+    else:
+        table.tags.create(generation, table.version)
+    return int(table.version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 
 # A few rows of a large file are read by row group: small groups, about 12 MB at 384 dimensions.
 ROW_GROUP = 8192
+KEY_BYTES = 16
+"""Bytes of a text's key."""
+PART = ".part"
+"""Ending of a file that is being written."""
 
 
 def vector_schema(id_column: str, dimension: int, model_id: str, *, model_column: bool = False) -> pa.Schema:
@@ -23,6 +28,16 @@ def vector_schema(id_column: str, dimension: int, model_id: str, *, model_column
     if model_column:
         fields.append(pa.field("model", pa.string()))
     return pa.schema(fields, metadata={"model": model_id})
+
+
+def text_vector_schema(dimension: int) -> pa.Schema:
+    """Return the schema of the ledger and of a finished shard: the key of a text and its unit vector."""
+    return pa.schema(
+        [
+            pa.field("key", pa.binary(KEY_BYTES), nullable=False),
+            pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
+        ]
+    )
 
 
 def to_column(vectors: NDArray[np.floating], present: NDArray[np.bool_] | None = None) -> pa.FixedSizeListArray:
@@ -41,16 +56,19 @@ def to_matrix(column: pa.Array | pa.ChunkedArray, dimension: int) -> NDArray[np.
 
 @contextmanager
 def writing(file: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Open a Parquet writer whose file gets its name only when it is complete."""
+    """Open a Parquet writer whose file gets its name only when it is complete; two processes may write the same one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
+    part = file.with_name(f".{file.name}.{os.getpid()}{PART}")
     scalar = [field.name for field in schema if not pa.types.is_nested(field.type)]
-    # Vectors do not compress, and nobody looks for the least of their values: trying costs more than it saves.
-    with pq.ParquetWriter(
-        part, schema, compression="none", use_dictionary=False, write_statistics=scalar, write_batch_size=1 << 16
-    ) as writer:
-        yield writer
-    part.replace(file)
+    try:
+        # Vectors do not compress, and nobody looks for the least of their values: trying costs more than it saves.
+        with pq.ParquetWriter(
+            part, schema, compression="none", use_dictionary=False, write_statistics=scalar, write_batch_size=1 << 16
+        ) as writer:
+            yield writer
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def check_vectors(rows: pq.ParquetFile, name: str) -> None:

@@ -13,6 +13,7 @@ from embeddings.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIGRATED = "migrated-to"
+GPU_POOL = "gpu"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -79,17 +80,37 @@ def enter(settings: Settings, **more: str) -> None:
 
 
 def migrate(settings: Settings) -> None:
-    """Create or upgrade Airflow's database, once for each version of Airflow."""
+    """Create or upgrade Airflow's database, once for each version of Airflow, and see that it has the pool `gpu`."""
     from importlib.metadata import version
 
     marker = settings.root / "airflow" / MIGRATED
-    if marker.exists() and marker.read_text() == version("apache-airflow"):
-        return
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    from airflow.utils.db import initdb
+    if not marker.exists() or marker.read_text() != version("apache-airflow"):
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        from airflow.utils.db import initdb
 
-    initdb()
-    marker.write_text(version("apache-airflow"))
+        initdb()
+        marker.write_text(version("apache-airflow"))
+    _make_pool()
+
+
+def _make_pool() -> None:
+    """Make the pool `gpu` with one slot where there is none: a task in a pool that does not exist is never scheduled.
+
+    A pool that is there stays as it is: its slots are the team's to set, one for each worker that embeds.
+    """
+    from airflow.models.pool import Pool
+    from airflow.utils.session import create_session
+    from sqlalchemy.exc import IntegrityError
+
+    if Pool.get_pool(GPU_POOL) is not None:
+        return
+    try:
+        with create_session() as session:
+            session.add(
+                Pool(pool=GPU_POOL, slots=1, description="Workers that embed texts at a time", include_deferred=False)
+            )
+    except IntegrityError:
+        pass  # another process was first
 
 
 def set_paused(paused: bool) -> None:

@@ -7,57 +7,16 @@ first, `publish` is the only one whose effect others see.
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
 import shutil
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from embeddings.settings import Settings, load_settings
+from tideline.recording import Counts, record, stage
 from tideline.run import Run, load_run, name_generation, name_run
 from tideline.window import Window
 
 log = logging.getLogger(__name__)
-Counts = dict[str, int | float | str | bool | None]
-SAMPLING_SECONDS = 0.05
-
-
-def stage(work: Callable[[Run, Settings], Counts]) -> Callable[[str], Counts]:
-    """Make a stage: load the run, do the work, append name, seconds, counts, memory and failure to `stages.jsonl`."""
-
-    @functools.wraps(work)
-    def recorded(opened: str) -> Counts:
-        settings = load_settings()
-        run = load_run(opened, settings)
-        started = time.perf_counter()
-        counts: Counts = {}
-        failure = None
-        try:
-            with _PeakMemory() as peak:
-                counts = work(run, settings)
-        except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            line = {
-                "stage": work.__name__,
-                "seconds": round(time.perf_counter() - started, 3),
-                "rows": counts,
-                "peak_mb": peak.megabytes,
-                "failure": failure,
-            }
-            with (run.path / "stages.jsonl").open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-        log.info("%s of %s: %.1f s, %s", work.__name__, opened, line["seconds"], counts)
-        return counts
-
-    # The task decorator reads the signature: it must see `opened`, not the work's own parameters.
-    del recorded.__wrapped__  # type: ignore[attr-defined]
-    recorded.__annotations__ = {"opened": str, "return": dict}
-    return recorded
 
 
 def open_run(window: Window, token: str) -> str:
@@ -137,12 +96,38 @@ def check_behaviour(run: Run, settings: Settings) -> Counts:
     return _check("behaviour", run, settings)
 
 
-@stage
-def embed(run: Run, settings: Settings) -> Counts:
-    """Give every text of the run its vector; only texts that were never seen are embedded."""
-    from embeddings.embed import embed_run
+def plan_texts(opened: str) -> list[str]:
+    """Find the texts of the run that have no vector yet, store which shard embeds which, return the shards' names."""
+    from embeddings.plan import plan_texts
 
-    return dict(embed_run(run.tables / "dim_items.parquet", run.tables / "event_texts.parquet", run.vectors, settings))
+    shards: list[str] = []
+
+    def plan(run: Run, settings: Settings) -> Counts:
+        made = plan_texts(run.tables / "dim_items.parquet", run.tables / "event_texts.parquet", run.vectors, settings)
+        shards.extend(shard.name for shard in made.shards)
+        return {"shards": len(shards), "tokens": sum(shard.tokens for shard in made.shards), **made.counts}
+
+    record("plan_texts", opened, plan)
+    return shards
+
+
+def embed_shard(opened: str, shard: str) -> Counts:
+    """Embed the texts of one shard, on any worker; a repeated call finds it done."""
+    from embeddings.shard import encode_shard
+
+    def encode(run: Run, settings: Settings) -> Counts:
+        record = encode_shard(run.vectors, shard, settings)
+        return {**record, "failed": len(record["failed"])}
+
+    return record("embed_shard", opened, encode, part=shard)
+
+
+@stage
+def collect_vectors(run: Run, settings: Settings) -> Counts:
+    """Make the vectors of all shards visible in one commit, and give every text of the run its vector."""
+    from embeddings.collect import collect_vectors
+
+    return dict(collect_vectors(run.vectors, settings))
 
 
 @stage
@@ -204,28 +189,3 @@ def _check(suite: str, run: Run, settings: Settings) -> Counts:
     except GateError as error:
         # The same rows fail the same gate again: no retry.
         raise AirflowFailException(f"{error}\nIn this UI: {page_of(run.run_id, suite)}") from None
-
-
-class _PeakMemory:
-    """Highest resident memory of this process within a `with` block, in MiB, sampled."""
-
-    megabytes = 0.0
-
-    def __enter__(self) -> _PeakMemory:
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        import psutil
-
-        process = psutil.Process()
-        while True:
-            self.megabytes = max(self.megabytes, round(process.memory_info().rss / 2**20, 1))
-            if self._done.wait(SAMPLING_SECONDS):
-                return

@@ -8,6 +8,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
+from tideline import airflow_home
 from tideline.commands.picture import README, draw, replace_picture
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -47,6 +48,22 @@ def test_a_gate_stands_before_publish_and_publish_is_last(bag: DagBag, dag_id: s
 def test_only_publish_has_an_outlet(bag: DagBag) -> None:
     with_outlets = {(dag_id, task.task_id) for dag_id in IDS for task in bag.dags[dag_id].tasks if task.outlets}
     assert with_outlets == {(dag_id, "publish") for dag_id in IDS}
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_shards_go_to_gpu_workers_and_a_run_without_any_goes_on(bag: DagBag, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    shard = dag.get_task("embed_shard")
+    assert (shard.queue, shard.pool) == ("gpu", airflow_home.GPU_POOL)
+    assert shard.is_mapped and shard.upstream_task_ids == {"open_run", "plan_texts"}
+    assert shard.downstream_task_ids == {"collect_vectors"}
+    assert dag.get_task("collect_vectors").trigger_rule == "none_failed"
+    assert dag.get_task("plan_texts").queue == dag.get_task("collect_vectors").queue == "warehouse"
+
+
+def test_an_hour_never_waits_for_all_shards_of_a_night(bag: DagBag) -> None:
+    hour, night = (bag.dags[dag_id].get_task("embed_shard").priority_weight for dag_id in IDS)
+    assert hour > night + len(bag.dags["nightly_recommendations"].tasks)  # weights add up along a DAG
 
 
 def test_dag_files_stay_wiring() -> None:

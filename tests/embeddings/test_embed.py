@@ -1,33 +1,27 @@
-"""The texts of a run, block by block."""
+"""The texts of a run become vectors: plan, shards and collect as one."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from embeddings import embed
+from embeddings import collect
 from embeddings.embed import embed_run
 from embeddings.model import describe_model
-from embeddings.settings import Settings
+from embeddings.settings import Settings, load_settings
 from embeddings.vector_files import VectorFile
 
-ITEMS = pa.schema([(name, pa.string()) for name in ("item_id", "title", "category", "description")])
-EVENTS = pa.schema([(name, pa.string()) for name in ("user_id", "event_id", "event_text")])
+WriteRun = Callable[..., tuple[Path, Path]]
 
 
-def write(folder: Path, items: list[dict], events: list[dict]) -> tuple[Path, Path]:
-    paths = folder / "dim_items.parquet", folder / "event_texts.parquet"
-    pq.write_table(pa.Table.from_pylist(items, schema=ITEMS), paths[0])
-    pq.write_table(pa.Table.from_pylist(events, schema=EVENTS), paths[1])
-    return paths
-
-
-def test_a_run_without_items_or_texts_gets_empty_files(tmp_path: Path, settings: Settings) -> None:
-    counts = embed_run(*write(tmp_path, [], []), tmp_path / "vectors", settings)
+def test_a_run_without_items_or_texts_gets_empty_files(write_run: WriteRun, tmp_path: Path, settings: Settings) -> None:
+    counts = embed_run(*write_run(), tmp_path / "vectors", settings)
     assert (counts["asked"], counts["embedded"], counts["item_vectors"]) == (0, 0, 0)
     for name in ("item", "event"):
         file = VectorFile(tmp_path / "vectors" / f"{name}_vectors.parquet", f"{name}_id")
@@ -36,23 +30,73 @@ def test_a_run_without_items_or_texts_gets_empty_files(tmp_path: Path, settings:
 
 
 def test_items_reviews_and_blocks_share_each_text(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    write_run: WriteRun, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed, "TEXTS_A_BLOCK", 2)
+    monkeypatch.setattr(collect, "ROWS_A_BLOCK", 2)
     items = [{"item_id": name, "title": title} for name, title in (("a", "Heat."), ("b", "?"), ("c", "Heat."))]
     events = [{"event_id": "e1", "event_text": "Heat."}, {"event_id": "e2"}, {"event_id": "e3", "event_text": "dull"}]
-    counts = embed_run(*write(tmp_path, items, events), tmp_path / "vectors", settings)
+    counts = embed_run(*write_run(items, events), tmp_path / "vectors", settings)
     assert (counts["asked"], counts["empty"], counts["embedded"]) == (6, 2, 2)
     item_file = VectorFile(tmp_path / "vectors" / "item_vectors.parquet", "item_id")
     event_file = VectorFile(tmp_path / "vectors" / "event_vectors.parquet", "event_id")
     assert item_file.ids.to_pylist() == ["a", "c"] and event_file.ids.to_pylist() == ["e1", "e3"]
     heat = item_file.take(np.array([0, 1]))
     assert np.array_equal(heat[0], heat[1])
+    assert np.allclose(np.linalg.norm(heat, axis=1), 1, atol=1e-6)
     assert np.array_equal(event_file.take(event_file.rows_of(pa.array(["e1"])))[0], heat[0])
 
 
+def test_the_counts_say_what_a_run_saved(write_run: WriteRun, tmp_path: Path, settings: Settings) -> None:
+    texts = ["A quiet film", "Seven samurai", None, "  ", "a  QUIET remark", "a QUIET remark"]
+    first = embed_run(*write_run(events=texts), tmp_path / "one", settings)
+    assert {name: first[name] for name in ("asked", "empty", "unique", "known", "embedded", "failed", "truncated")} == {
+        "asked": 6, "empty": 2, "unique": 3, "known": 0, "embedded": 3, "failed": 0, "truncated": 0,
+    }  # fmt: skip
+    assert first["tokens"] > 10 and first["seconds"] > 0 and first["tokens_per_second"] > 0 and first["backend"]
+    second = embed_run(*write_run(events=[*texts[::-1], "new words"]), tmp_path / "two", settings)
+    assert (second["unique"], second["known"], second["embedded"]) == (4, 3, 1)
+    one, two = (VectorFile(tmp_path / name / "event_vectors.parquet", "event_id") for name in ("one", "two"))
+    rows = np.arange(4)
+    assert np.array_equal(one.take(rows), two.take(rows)[::-1])
+
+
+def test_a_prompt_makes_another_vector(write_run: WriteRun, tmp_path: Path, settings: Settings) -> None:
+    run = write_run(events=["heat"])
+    embed_run(*run, tmp_path / "plain", settings)
+    prompted = load_settings(home=settings.root, user_prompt="query: ")
+    assert embed_run(*run, tmp_path / "prompted", prompted)["embedded"] == 1
+    plain, other = (
+        VectorFile(tmp_path / name / "event_vectors.parquet", "event_id").take(np.array([0]))
+        for name in ("plain", "prompted")
+    )
+    assert not np.allclose(plain, other, atol=1e-3)
+
+
+def test_a_run_of_known_texts_needs_no_model(write_run: WriteRun, tmp_path: Path, settings: Settings) -> None:
+    run = write_run(["Heat.", "Alien."], ["dull"])
+    embed_run(*run, tmp_path / "vectors", settings)
+    code = (
+        "import sys; from pathlib import Path; from embeddings.embed import embed_run;"
+        "from embeddings.settings import load_settings;"
+        "counts = embed_run(*map(Path, sys.argv[2:]), load_settings(home=sys.argv[1]));"
+        "assert counts['embedded'] == 0 and counts['event_vectors'] == 1; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, settings.root, *run, tmp_path / "again"], check=True)
+
+
+def test_planning_and_collecting_need_no_torch(write_run: WriteRun, tmp_path: Path, settings: Settings) -> None:
+    run = write_run(["Heat."])
+    code = (
+        "import sys; from pathlib import Path; from embeddings.plan import plan_texts;"
+        "import embeddings.collect; from embeddings.settings import load_settings;"
+        "plan = plan_texts(*map(Path, sys.argv[2:]), load_settings(home=sys.argv[1]));"
+        "assert len(plan.shards) == 1 and not {'torch', 'openvino', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, settings.root, *run, tmp_path / "vectors"], check=True)
+
+
 def test_what_is_cut_or_longer_than_the_model_reads_is_counted_once_and_only_when_embedded(
-    tmp_path: Path, settings: Settings
+    write_run: WriteRun, tmp_path: Path, settings: Settings
 ) -> None:
     events = [
         {"event_id": "short", "event_text": "a cup of tea"},
@@ -63,7 +107,7 @@ def test_what_is_cut_or_longer_than_the_model_reads_is_counted_once_and_only_whe
         {"event_id": "markup", "event_text": "<br>" * 20_000 + "unread"},
         {"event_id": "nan", "event_text": "nan"},
     ]
-    files = write(tmp_path, [{"item_id": "i", "title": "None", "description": "y" * 50_000}], events)
+    files = write_run([{"item_id": "i", "title": "None", "description": "y" * 50_000}], events)
     counts = embed_run(*files, tmp_path / "vectors", settings)
     assert (counts["embedded"], counts["empty"], counts["truncated"]) == (5, 2, 4)
     again = embed_run(*files, tmp_path / "again", settings)

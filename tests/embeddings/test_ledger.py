@@ -1,68 +1,39 @@
-"""Each text once in its life: the ledger with the real model and real LanceDB."""
+"""The ledger with real LanceDB: keys, the secret, and commits of finished shards by one process and by several."""
 
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from embeddings import ledger, store
-from embeddings.ledger import embed_texts, ledger_secret, text_key
+from embeddings import store
+from embeddings.ledger import adopt_shards, commit_shards, find_text_vectors, ledger_secret, text_key
 from embeddings.model import Model, describe_model
 from embeddings.settings import Settings, load_settings
-
-TEXTS = [
-    "A quiet film about lighthouses",
-    "Seven samurai defend a village",
-    None,
-    "  ",
-    "a  QUIET remark",
-    "a QUIET remark",
-]
+from embeddings.shard_files import finished_folder
+from embeddings.vector_files import KEY_BYTES, text_vector_schema, to_column
 
 
-def test_a_text_is_embedded_once_and_empty_ones_never(settings: Settings) -> None:
-    vectors, has_vector, stats = embed_texts(settings, TEXTS)
-    assert has_vector.tolist() == [True, True, False, False, True, True]
-    assert not vectors[~has_vector].any()
-    assert np.array_equal(vectors[4], vectors[5])
-    assert np.allclose(np.linalg.norm(vectors[has_vector], axis=1), 1, atol=1e-6)
-    assert {name: stats[name] for name in ("asked", "empty", "unique", "known", "embedded", "truncated")} == {
-        "asked": 6, "empty": 2, "unique": 3, "known": 0, "embedded": 3, "truncated": 0,
-    }  # fmt: skip
-    assert stats["tokens"] > 10 and set(stats) == set(ledger.STATS)
-    again, _, stats = embed_texts(settings, [*TEXTS[::-1], "new words"])
-    assert (stats["known"], stats["embedded"]) == (3, 1)
-    assert np.array_equal(again[:-1], vectors[::-1])
+def key(number: int) -> bytes:
+    return bytes([number] * KEY_BYTES)
 
 
-def test_a_known_text_needs_no_model(settings: Settings) -> None:
-    embed_texts(settings, TEXTS)
-    code = (
-        "import sys; from embeddings.ledger import embed_texts; from embeddings.settings import load_settings;"
-        f"assert embed_texts(load_settings(home=sys.argv[1]), {TEXTS!r})[2]['embedded'] == 0;"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code, str(settings.root)], check=True)
-
-
-def test_no_file_holds_a_text_and_the_key_is_private(settings: Settings) -> None:
-    embed_texts(settings, TEXTS)
-    files = [file for file in settings.root.rglob("*") if file.is_file()]
-    assert any(".lance" in str(file) for file in files)
-    for file in files:
-        content = file.read_bytes().lower()
-        assert not any(word in content for word in (b"lighthouse", b"samurai", b"quiet"))
-    assert stat.S_IMODE((settings.root / "ledger.key").stat().st_mode) == 0o600
+def write_shard(file: Path, model: Model, keys: list[bytes], value: float) -> Path:
+    """A finished shard whose vectors all hold one value."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    vectors = to_column(np.full((len(keys), model.dimension), value))
+    schema = text_vector_schema(model.dimension)
+    pq.write_table(pa.table([pa.array(keys, pa.binary(KEY_BYTES)), vectors], schema=schema), file)
+    return file
 
 
 def test_the_secret_of_the_settings_wins_and_decides_the_keys(tmp_path: Path, settings: Settings) -> None:
@@ -78,91 +49,6 @@ def test_model_prompt_and_text_all_count_in_the_key() -> None:
     assert len({text_key(b"secret", *each) for each in parts}) == len(parts)
 
 
-def test_a_prompt_makes_another_vector(settings: Settings) -> None:
-    plain, _, _ = embed_texts(settings, ["heat"])
-    prompted, _, stats = embed_texts(settings, ["heat"], prompt="query: ")
-    assert stats["embedded"] == 1
-    assert not np.allclose(plain, prompted, atol=1e-3)
-
-
-def test_threads_that_embed_the_same_texts_agree(settings: Settings) -> None:
-    texts = [f"a text numbered {number}" for number in range(40)]
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: embed_texts(settings, texts), range(2)))
-    later, _, stats = embed_texts(settings, texts)
-    assert stats["embedded"] == 0
-    for vectors, _, _ in results:
-        assert np.array_equal(vectors, later)
-    assert len(list(settings.root.glob("*ledger.key*"))) + len(list(settings.root.glob(".ledger.key*"))) == 1
-
-
-def test_the_first_of_two_processes_to_append_a_key_wins(settings: Settings) -> None:
-    # Each process appends the same 20 keys five times, its number (or a later round's) as the vector.
-    code = (
-        "import sys, numpy as np; from embeddings import store; from embeddings.model import describe_model;"
-        "from embeddings.settings import load_settings; s = load_settings(home=sys.argv[1]); m = describe_model(s)\n"
-        "for round in range(5):\n"
-        "    value = int(sys.argv[2]) + 10 * round\n"
-        "    keys = [bytes([n] * 16) for n in range(20)]\n"
-        "    store.append_text_vectors(s, m, keys, np.full((20, m.dimension), value, np.float32))\n"
-    )
-    commands = [[sys.executable, "-c", code, str(settings.root), str(number)] for number in (1, 2)]
-    processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait(60) for process in processes] == [0, 0]
-    model, keys = describe_model(settings), [bytes([number] * 16) for number in range(20)]
-    rows = store.read_table(settings, model.model_id, store.TEXT_VECTORS)
-    assert len(rows) == 200
-    known, before = store.find_text_vectors(settings, model, keys)
-    assert known.all() and len(np.unique(before)) == 1
-    assert before[0, 0] in (1, 2)  # of the first round
-    store.append_text_vectors(settings, model, keys[::-1], np.full((20, model.dimension), 99, np.float32))
-    _, after = store.find_text_vectors(settings, model, [b"x" * 16, *keys])
-    assert np.array_equal(after[1:], before) and not after[0].any()
-
-
-def test_writers_that_meet_at_a_ledger_not_yet_made_lose_nothing(tmp_path: Path) -> None:
-    for attempt in range(12):
-        settings = load_settings(home=tmp_path / str(attempt))
-        model, start = describe_model(settings), Barrier(3)
-
-        def append(number: int, settings: Settings = settings, model: Model = model, start: Barrier = start) -> None:
-            start.wait()
-            row = np.full((1, model.dimension), number, np.float32)
-            store.append_text_vectors(settings, model, [bytes([number] * store.KEY_BYTES)], row)
-
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(append, range(3)))
-        assert len(store.read_table(settings, model.model_id, store.TEXT_VECTORS)) == 3
-
-
-def test_a_killed_filling_goes_on_where_it_stopped(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"film number {number} about {'night ' * 150}" for number in range(600)]
-    code = (
-        "import sys; from embeddings import ledger; from embeddings.settings import load_settings; ledger.CHUNK = 20;"
-        "ledger.embed_texts(load_settings(home=sys.argv[1]),"
-        "    [f\"film number {number} about {'night ' * 150}\" for number in range(600)])"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(settings.root)])
-    model = describe_model(settings)
-    versions = store.model_folder(settings, model.model_id) / "text_vectors.lance" / "_versions"
-    deadline = time.monotonic() + 120
-    while len(list(versions.glob("*.manifest"))) < 3:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    count = len(store.read_table(settings, model.model_id, store.TEXT_VECTORS))
-    assert 0 < count < len(texts) and count % 20 < 20
-    secret = ledger_secret(settings)
-    keys = [text_key(secret, model.model_id, "", " ".join(text.split())) for text in texts]
-    known, _ = store.find_text_vectors(settings, model, keys)
-    assert known.sum() == count
-    some = [text for text, there in zip(texts, known, strict=True) if there][:5]
-    rest = [text for text, there in zip(texts, known, strict=True) if not there][:5]
-    _, _, stats = embed_texts(settings, some + rest)
-    assert (stats["known"], stats["embedded"]) == (len(some), len(rest))
-
-
 def test_a_home_that_others_may_read_keeps_the_key_private(settings: Settings) -> None:
     mask = os.umask(0)
     try:
@@ -170,3 +56,92 @@ def test_a_home_that_others_may_read_keeps_the_key_private(settings: Settings) -
     finally:
         os.umask(mask)
     assert stat.S_IMODE((settings.root / "ledger.key").stat().st_mode) == 0o600
+
+
+def test_processes_that_meet_make_one_key(settings: Settings) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        secrets = list(pool.map(lambda _: ledger_secret(settings), range(8)))
+    assert len(set(secrets)) == 1
+    assert [file.name for file in settings.root.iterdir()] == ["ledger.key"]
+
+
+def test_shards_are_one_commit_and_the_first_writer_of_a_key_wins(settings: Settings, tmp_path: Path) -> None:
+    model = describe_model(settings)
+    first = [write_shard(tmp_path / f"{n}.parquet", model, [key(n), key(n + 10)], n) for n in (1, 2)]
+    assert commit_shards(settings, model, first) == 4
+    table = store.open_table(settings, model.model_id, store.TEXT_VECTORS)
+    assert table.version == 2  # made, then one commit for both
+    assert not any(file.exists() for file in first)
+    second = [write_shard(tmp_path / f"{n}.parquet", model, [key(2), key(n)], 9) for n in (5, 6)]
+    assert commit_shards(settings, model, second) == 2
+    rows = store.read_table(settings, model.model_id, store.TEXT_VECTORS)
+    assert len(rows) == 6 and len(rows["key"].unique()) == 6
+    known, vectors = find_text_vectors(settings, model, pa.array([key(n) for n in (6, 2, 99, 1)], pa.binary(KEY_BYTES)))
+    assert known.tolist() == [True, True, False, True]
+    assert vectors[:, 0].tolist() == [9, 2, 0, 1]
+
+
+def test_a_shard_with_a_vector_that_is_not_finite_changes_nothing(settings: Settings, tmp_path: Path) -> None:
+    model = describe_model(settings)
+    good = write_shard(tmp_path / "a.parquet", model, [key(1)], 1)
+    bad = write_shard(tmp_path / "b.parquet", model, [key(2)], np.inf)
+    with pytest.raises(ValueError, match=r"b\.parquet has a vector with a value that is not finite"):
+        commit_shards(settings, model, [good, bad])
+    assert good.exists() and store.open_table(settings, model.model_id, store.TEXT_VECTORS) is None
+
+
+def test_what_others_finished_is_adopted_and_what_is_damaged_is_not(settings: Settings) -> None:
+    model = describe_model(settings)
+    folder = finished_folder(settings, model.model_id)
+    write_shard(folder / "000-a.parquet", model, [key(1), key(2)], 1)
+    write_shard(folder / "001-b.parquet", model, [key(2), key(3)], 2)
+    damaged = write_shard(folder / "002-c.parquet", model, [key(4)], 3)
+    damaged.write_bytes(damaged.read_bytes()[:-5])
+    fresh, stale = folder / ".003-d.parquet.1.part", folder / ".004-e.parquet.2.part"
+    fresh.touch()
+    stale.touch()
+    os.utime(stale, (0, 0))
+    assert adopt_shards(settings, model) == 3
+    assert list(folder.iterdir()) == [fresh]
+    assert adopt_shards(settings, model) == 0
+
+
+def test_processes_that_commit_the_same_keys_agree(settings: Settings) -> None:
+    # Each process commits the same 20 keys five times, its number (or a later round's) as the vector.
+    code = (
+        "import sys, numpy as np, pyarrow as pa, pyarrow.parquet as pq; from pathlib import Path\n"
+        "from embeddings.ledger import commit_shards; from embeddings.model import describe_model\n"
+        "from embeddings.settings import load_settings; from embeddings.vector_files import *\n"
+        "s = load_settings(home=sys.argv[1]); m = describe_model(s)\n"
+        "keys = pa.array([bytes([n] * 16) for n in range(20)], pa.binary(16))\n"
+        "for round in range(5):\n"
+        "    value = int(sys.argv[2]) + 10 * round; file = Path(sys.argv[1]) / f'{value}.parquet'\n"
+        "    vectors = to_column(np.full((20, m.dimension), value, np.float32))\n"
+        "    pq.write_table(pa.table([keys, vectors], schema=text_vector_schema(m.dimension)), file)\n"
+        "    commit_shards(s, m, [file])\n"
+    )
+    settings.root.mkdir()
+    commands = [[sys.executable, "-c", code, str(settings.root), str(number)] for number in (1, 2)]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    model, keys = describe_model(settings), pa.array([key(number) for number in range(20)], pa.binary(KEY_BYTES))
+    # Both may have found the ledger empty: then it has each key twice, and the first of them is the text's vector.
+    assert len(store.read_table(settings, model.model_id, store.TEXT_VECTORS)) in (20, 40)
+    known, vectors = find_text_vectors(settings, model, keys)
+    assert known.all() and len(np.unique(vectors)) == 1
+    assert vectors[0, 0] in (1, 2)  # of the first round
+
+
+def test_writers_that_meet_at_a_ledger_not_yet_made_lose_nothing(tmp_path: Path) -> None:
+    for attempt in range(12):
+        settings = load_settings(home=tmp_path / str(attempt))
+        model, start = describe_model(settings), Barrier(3)
+        files = [write_shard(tmp_path / f"{attempt}-{n}.parquet", model, [key(n)], n) for n in range(3)]
+
+        def commit(file: Path, settings: Settings = settings, model: Model = model, start: Barrier = start) -> None:
+            start.wait()
+            commit_shards(settings, model, [file])
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(commit, files))
+        assert len(store.read_table(settings, model.model_id, store.TEXT_VECTORS)) == 3

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from embeddings import store, upkeep
-from embeddings.model import describe_model
+from embeddings.ledger import find_text_vectors
+from embeddings.model import Model, describe_model
 from embeddings.settings import Settings
 from embeddings.store import ITEM_VECTORS, USER_VECTORS, StoreError, forget_generations, merge_run, read_table
-from embeddings.vector_files import to_column, vector_schema
+from embeddings.vector_files import KEY_BYTES, text_vector_schema, to_column, vector_schema
 
 DAY = datetime(2026, 3, 1)
 
@@ -135,17 +136,25 @@ def test_old_versions_go_up_to_the_oldest_tag(shop: Shop, monkeypatch: pytest.Mo
     assert shop.rows(ITEM_VECTORS, "night4") == {"heat": 4}
 
 
+def append(settings: Settings, model: Model, keys: list[bytes], value: float) -> None:
+    """Append to the ledger as a writer does that found none of the keys there."""
+    schema = text_vector_schema(model.dimension)
+    vectors = to_column(np.full((len(keys), model.dimension), value, np.float32))
+    table = store.open_or_create(settings, model.model_id, store.TEXT_VECTORS, schema)
+    table.add(pa.table([pa.array(keys, pa.binary(KEY_BYTES)), vectors], schema=schema))
+
+
 def test_compacting_the_ledger_keeps_the_first_row_of_a_key(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_SMALL_FRAGMENTS", 3)
     model = describe_model(shop.settings)
-    keys = [bytes([number] * store.KEY_BYTES) for number in range(9)]
+    keys = [bytes([number] * KEY_BYTES) for number in range(9)]
     for value in range(5):
-        store.append_text_vectors(shop.settings, model, keys, np.full((9, model.dimension), value, np.float32))
+        append(shop.settings, model, keys, value)
     shop.merge("night", {"ann": 1}, {"heat": 1})
     folder = store.model_folder(shop.settings, shop.model) / "text_vectors.lance" / "_versions"
     assert len(list(folder.glob("*.manifest"))) > 6  # compacted: a version that nobody appended
-    store.append_text_vectors(shop.settings, model, keys, np.full((9, model.dimension), 9, np.float32))
-    known, vectors = store.find_text_vectors(shop.settings, model, keys)
+    append(shop.settings, model, keys, 9)
+    known, vectors = find_text_vectors(shop.settings, model, pa.array(keys, pa.binary(KEY_BYTES)))
     assert known.all() and not vectors.any()
 
 
@@ -154,8 +163,7 @@ def test_compacting_leaves_the_version_that_somebody_has_open(shop: Shop, monkey
     monkeypatch.setattr(upkeep, "_MARGIN", timedelta(milliseconds=5))
     model = describe_model(shop.settings)
     for number in range(5):
-        key, vector = bytes([number] * store.KEY_BYTES), np.full((1, model.dimension), number, np.float32)
-        store.append_text_vectors(shop.settings, model, [key], vector)
+        append(shop.settings, model, [bytes([number] * KEY_BYTES)], number)
     database = lancedb.connect(store.model_folder(shop.settings, model.model_id))
     reader, keeper = (database.open_table(store.TEXT_VECTORS) for _ in range(2))
     time.sleep(0.05)  # longer than the grace: the version is old, and yet just opened

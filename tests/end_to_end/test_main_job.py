@@ -25,7 +25,7 @@ def query(home: Path, sql: str) -> list[tuple]:
 
 def test_it_shows_stages_three_users_and_what_to_do_next(published: tuple[Path, str]) -> None:
     _, printed = published
-    for stage in ("take_in", "build_behaviour", "embed", "rank", "publish"):
+    for stage in ("take_in", "build_behaviour", "plan_texts", "embed_shard", "collect_vectors", "rank", "publish"):
         assert stage in printed
     for expected in (
         "with long and short history",

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from end_to_end.shop import tideline, write_shop
+from end_to_end.shop import environment, tideline, write_shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("services"), pytest.mark.timeout(600)]
 
@@ -92,6 +94,18 @@ def test_hours_and_nights_run_on_their_schedule_and_side_by_side(running: tuple[
     assert (home / "serving" / "current.duckdb").exists()
 
 
+def test_shards_are_embedded_in_their_pool_and_a_run_without_new_text_skips_them(running: tuple[Path, Path]) -> None:
+    home, _ = running
+    with sqlite3.connect(f"file:{home / 'airflow' / 'airflow.db'}?mode=ro", uri=True, timeout=30) as database:
+        assert database.execute("select slots from slot_pool where pool = 'gpu'").fetchall() == [(1,)]
+        sql = (
+            "select distinct shard.state, shard.pool from task_instance as shard join task_instance as publish "
+            "using (dag_id, run_id) where shard.task_id = 'embed_shard' and publish.task_id = 'publish' "
+            "and publish.state = 'success' order by 1"
+        )
+        assert database.execute(sql).fetchall() == [("skipped", "gpu"), ("success", "gpu")]
+
+
 def test_a_scheduler_that_is_killed_comes_back_and_goes_on(running: tuple[Path, Path]) -> None:
     home, _ = running
     before = len(dag_runs(home, "hourly"))
@@ -136,6 +150,21 @@ def test_old_data_starts_paused_and_the_banner_says_why(shop: Path, tmp_path: Pa
     assert "make run" in (why_paused(settings) or "")
     take_in(settings)
     assert "older than one nightly window" in (why_paused(settings) or "")
+
+
+def test_the_slots_that_a_team_gave_the_pool_stay(tmp_path: Path, shop: Path) -> None:
+    code = (
+        "from embeddings.settings import load_settings; from tideline import airflow_home\n"
+        "settings = load_settings(); airflow_home.enter(settings); airflow_home.migrate(settings)\n"
+        "from airflow.models.pool import Pool; from airflow.utils.session import create_session\n"
+        "with create_session() as session: Pool.get_pool('gpu', session=session).slots += 4\n"
+        "airflow_home.migrate(settings); print('slots', Pool.get_pool('gpu').slots)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment(tmp_path / "home", shop), capture_output=True, text=True, check=False
+    )
+    assert "slots 5" in done.stdout, done.stderr[-2000:]
 
 
 def test_a_taken_port_is_named(running: tuple[Path, Path], tmp_path: Path) -> None:

@@ -104,7 +104,12 @@ class Room:
         (run.path / "stages.jsonl").write_text(
             '{"stage": "rank", "seconds": 9.0, "rows": {}, "peak_mb": 1.0}\n'
             '{"stage": "rank", "seconds": 1.5, "rows": {"index_recall": 0.97}, "peak_mb": 80.0}\n'
-            '{"stage": "embed", "seconds": 2.0, "rows": {"embedded": 7, "truncated": 2}, "peak_mb": 1.0}\n'
+            '{"stage": "embed_shard", "part": "000-of-another-plan", "seconds": 9.0, "peak_mb": 9.0}\n'
+            '{"stage": "plan_texts", "seconds": 0.5, "peak_mb": 1.0}\n'
+            '{"stage": "embed_shard", "part": "000-a", "seconds": 7.0, "peak_mb": 1.0, "failure": "killed"}\n'
+            '{"stage": "embed_shard", "part": "000-a", "seconds": 2.0, "peak_mb": 1.0}\n'
+            '{"stage": "embed_shard", "part": "001-b", "seconds": 3.0, "peak_mb": 2.0}\n'
+            '{"stage": "collect_vectors", "seconds": 1.0, "rows": {"embedded": 7, "truncated": 2, "failed": 1}}\n'
             '{"stage": "mar'
         )
         write_warehouse(run, scores, top, title)

@@ -57,8 +57,13 @@ def test_history_tells_layers_hashes_and_stages(room):
         (replaced.generation, True, 1, 3),
     ]
     assert rows[0][4:7] == (
-        3.5,
-        [{"stage": "rank", "seconds": 1.5, "peak_mb": 80.0}, {"stage": "embed", "seconds": 2.0, "peak_mb": 1.0}],
+        8.0,
+        [
+            {"stage": "rank", "seconds": 1.5, "peak_mb": 80.0},
+            {"stage": "plan_texts", "seconds": 0.5, "peak_mb": 1.0},
+            {"stage": "embed_shard", "seconds": 5.0, "peak_mb": 2.0},  # the shards of the last plan
+            {"stage": "collect_vectors", "seconds": 1.0, "peak_mb": None},
+        ],
         night.window.end.replace(tzinfo=None),
     )
     assert [row[7] for row in rows] == sorted({row[7] for row in rows})
@@ -87,10 +92,9 @@ def test_metrics_of_the_layer_and_of_evaluations(room):
     assert found["ndcg@10", "blend"] == (0.25, "before")
     assert found["coverage", "nightly"] == (0.4, night.generation)
     assert found["users_served", "nightly"] == (2, night.generation)
-    assert (found["texts_embedded", "nightly"], found["texts_truncated", "nightly"]) == (
-        (7, night.generation),
-        (2, night.generation),
-    )
+    for metric, value in (("texts_embedded", 7), ("texts_truncated", 2), ("texts_failed", 1)):
+        assert found[metric, "nightly"] == (value, night.generation)
+    assert ("texts_known", "nightly") not in found  # what was not counted is not made up
     assert found["index_recall", "nightly"] == (0.97, night.generation)
     assert found["users_with_interest_vector", "nightly"] == (1, night.generation)
     assert found["share_of_rows", "nightly, first source popular"] == (1, night.generation)

@@ -83,6 +83,20 @@ ACCOUNTED = (
 )
 
 
+TEXT_METRICS = (
+    ("texts_asked", "asked", "texts"),
+    ("texts_unique", "unique", "texts"),
+    ("texts_known", "known", "texts"),
+    # Known texts were counted by the run that embedded them: each text is embedded, and perhaps cut, once.
+    ("texts_embedded", "embedded", "texts"),
+    ("texts_failed", "failed", "texts"),
+    ("texts_truncated", "truncated", "texts"),
+    ("tokens_embedded", "tokens", "tokens"),
+    ("embedding_seconds", "seconds", "s"),
+)
+"""What the ledger saved and what was embedded: metric, count of `collect_vectors`, unit."""
+
+
 def _accounting(desk: duckdb.DuckDBPyConnection) -> dict[str, int]:
     listed = ", ".join(ACCOUNTED)
     row = _one(desk, f"select {listed} from (select *, used_long + used_short as used from built.run_accounting)")
@@ -108,37 +122,41 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
         "select coalesce(candidate_sources[1], 'none'), count(*) / sum(count(*)) over () "
         f"from {table} group by 1 order by 1"
     ).fetchall()
-    # Known texts were counted by the run that embedded them: each text is embedded, and perhaps cut, once.
     recorded = _recorded(run)
-    embedded = recorded.get("embed", {}).get("rows", {})
-    measured += [
-        (f"texts_{name}", run.kind, float(embedded[name]), "texts")
-        for name in ("embedded", "truncated")
-        if name in embedded
-    ]
-    if (recall := recorded.get("rank", {}).get("rows", {}).get("index_recall")) is not None:
+    texts: dict[str, float] = next((line["rows"] for line in recorded if line["stage"] == "collect_vectors"), {})
+    measured += [(metric, run.kind, float(texts[name]), unit) for metric, name, unit in TEXT_METRICS if name in texts]
+    ranked: dict[str, float] = next((line["rows"] for line in recorded if line["stage"] == "rank"), {})
+    if (recall := ranked.get("index_recall")) is not None:
         measured.append(("index_recall", run.kind, float(recall), None))
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
     return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:
-    """Return the stages before publish."""
-    return [{name: line.get(name) for name in ("stage", "seconds", "peak_mb")} for line in _recorded(run).values()]
-
-
-def _recorded(run: Run) -> dict[str, dict[str, Any]]:
-    """Return what each stage before publish recorded; of a stage that was repeated, the last attempt."""
-    file = run.path / "stages.jsonl"
+    """Return the stages before publish; of one that many workers did, the sum of their seconds and the highest peak."""
     stages: dict[str, dict[str, Any]] = {}
+    for line in _recorded(run):
+        stage = stages.setdefault(line["stage"], {"stage": line["stage"], "seconds": 0.0, "peak_mb": None})
+        stage["seconds"] = round(stage["seconds"] + (line.get("seconds") or 0.0), 3)
+        stage["peak_mb"] = max(filter(None, (stage["peak_mb"], line.get("peak_mb"))), default=None)
+    return list(stages.values())
+
+
+def _recorded(run: Run) -> list[dict[str, Any]]:
+    """Return what the stages before publish recorded; of a stage, or its part, that was repeated, the last attempt."""
+    file = run.path / "stages.jsonl"
+    stages: dict[tuple[str, str | None], dict[str, Any]] = {}
     for text in file.read_text().splitlines() if file.exists() else []:
         try:
             line = json.loads(text)
         except ValueError:
             continue  # the line of a stage that was killed while writing it
-        if line["stage"] != "publish" and not line.get("failure"):
-            stages[line["stage"]] = line
-    return stages
+        if line["stage"] == "publish" or line.get("failure"):
+            continue
+        if line["stage"] == "plan_texts":  # another plan has other shards
+            stages = {key: kept for key, kept in stages.items() if key[0] != "embed_shard"}
+        stages[line["stage"], line.get("part")] = line
+    return list(stages.values())
 
 
 def _one(desk: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
