@@ -27,7 +27,8 @@ export TIDELINE_ROWS := $(ROWS)
 export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 
-.PHONY: run test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake picture install lint lint-fix \
+.PHONY: run test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake bench-embed \
+	bench-windows bench-retrieval picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -59,6 +60,15 @@ bench-gates: install
 
 bench-intake: install
 	@$(BIN)/python -m tideline bench-intake
+
+bench-embed: install
+	@$(BIN)/python -m tideline bench-embed
+
+bench-windows: install
+	@$(BIN)/python -m tideline bench-windows
+
+bench-retrieval: install
+	@$(BIN)/python -m tideline bench-retrieval
 
 picture: install
 	@$(BIN)/python -m tideline picture

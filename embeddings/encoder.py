@@ -2,57 +2,44 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-import os
-import time
-from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.backends import Backend
+from embeddings.backends.choice import pick
+from embeddings.batching import Encoded, encode_batches
 from embeddings.model import Model, ModelError, describe_model
 from embeddings.settings import Settings
-
-log = logging.getLogger(__name__)
-
-TOKENS_A_BATCH = 1024
-"""Padded tokens computed at a time: small batches fit a CPU's caches and need the least padding."""
-TEXTS_A_WINDOW = 2048
-"""Texts tokenised at a time, so that token ids of a large job do not fill the memory."""
-SECONDS_BETWEEN_PROGRESS = 10.0
-
-
-class Encoded(NamedTuple):
-    """Some of the texts that were asked for, encoded."""
-
-    rows: NDArray[np.int64]
-    """Positions in the list of texts, `[n]`."""
-    vectors: NDArray[np.float32]
-    """Unit vectors, `[n, d]`."""
-    tokens: int
-    """Tokens computed, padding not counted."""
-    truncated: int
-    """Texts longer than the model's limit, or cut before: their end was not read."""
+from embeddings.tokens import Tokeniser, load_tokeniser
 
 
 class Encoder:
-    """A loaded sentence-transformers model. Make it with `load_encoder`."""
+    """A model with the backend that computes it. Make it with `load_encoder`."""
 
-    def __init__(self, model: Model, transformer: Any) -> None:
+    def __init__(self, model: Model, tokenise: Tokeniser, backend: Backend) -> None:
         self.model_id = model.model_id
         self.dimension = model.dimension
-        self._transformer = transformer
+        self.backend = backend.name
+        self._tokenise = tokenise
+        self._backend = backend
 
     def encode(self, texts: list[str], prompt: str = "") -> tuple[NDArray[np.float32], int, int]:
         """Return unit vectors float32 `[n, d]` in the order of the texts, tokens computed, texts truncated.
 
         `prompt` is put before each text. An empty text would get a valid vector of nothing: filter them out before.
+
+        Raises
+        ------
+        ModelError
+            If a text cannot be encoded.
         """
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         tokens = truncated = 0
         for batch in self.batches(texts, prompt):
+            if batch.failed:
+                raise ModelError(f"{len(batch.failed)} texts broke {self.model_id}: {set(batch.failed.values())}")
             vectors[batch.rows] = batch.vectors
             tokens += batch.tokens
             truncated += batch.truncated
@@ -63,100 +50,47 @@ class Encoder:
 
         `cut` are texts that were truncated before they came here: they count as such, however few tokens are left.
         The batches follow from the set of texts, not from their order: the same texts give the same bits.
+
+        Raises
+        ------
+        ModelError
+            If no text of a batch can be encoded: the encoder is broken, not the texts.
         """
-        order = sorted(range(len(texts)), key=lambda row: (len(texts[row]), texts[row]))
-        limit = self._transformer.max_seq_length or np.iinfo(np.int32).max
-        progress = _Progress(len(texts), sum(map(len, texts)))
-        for start in range(0, len(order), TEXTS_A_WINDOW):
-            window = order[start : start + TEXTS_A_WINDOW]
-            counts = dict(zip(window, self._count_tokens([prompt + texts[row] for row in window]), strict=True))
-            window.sort(key=lambda row: (counts[row], texts[row]))
-            for rows in _cut(window, [min(counts[row], limit) for row in window]):
-                vectors = self._transformer.encode(
-                    [prompt + texts[row] for row in rows],
-                    prompt="",
-                    batch_size=len(rows),
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                )
-                if not np.isfinite(vectors).all():
-                    raise ModelError(f"{self.model_id} made a vector that is not finite: use another model")
-                tokens = sum(min(counts[row], limit) for row in rows)
-                progress.add(len(rows), sum(len(texts[row]) for row in rows), tokens)
-                yield Encoded(
-                    np.array(rows), vectors, tokens, sum(counts[row] > limit or texts[row] in cut for row in rows)
-                )
-
-    def _count_tokens(self, texts: list[str]) -> list[int]:
-        encoded = self._transformer.tokenizer(texts, truncation=False, verbose=False, return_attention_mask=False)
-        return [len(ids) for ids in encoded["input_ids"]]
+        return encode_batches(self._backend, self._tokenise, texts, prompt, cut)
 
 
-def _cut(rows: list[int], tokens: list[int]) -> Iterator[list[int]]:
-    """Cut rows of ascending token counts where the next row would exceed the budget, padding counted."""
-    start = 0
-    for end in range(1, len(rows) + 1):
-        if end == len(rows) or tokens[end] * (end + 1 - start) > TOKENS_A_BATCH:
-            yield rows[start:end]
-            start = end
+def load_encoder(settings: Settings, sample: Sequence[str] = ()) -> Encoder:
+    """Load the configured model with the backend of this machine: safetensors only, no code from the model's folder.
 
-
-class _Progress:
-    """Logs how far a long job is and how long it will take; the estimate goes by characters."""
-
-    def __init__(self, texts: int, characters: int) -> None:
-        self._texts, self._characters = texts, characters
-        self._done = np.zeros(3, dtype=np.int64)
-        self._started = self._logged = time.monotonic()
-
-    def add(self, texts: int, characters: int, tokens: int) -> None:
-        self._done += (texts, characters, tokens)
-        now = time.monotonic()
-        if now - self._logged < SECONDS_BETWEEN_PROGRESS:
-            return
-        self._logged = now
-        seconds = now - self._started
-        left = seconds * (self._characters - self._done[1]) / max(self._done[1], 1)
-        rate = self._done[2] / seconds
-        log.info("encoded %d of %d texts, %.0f tokens/s, about %.0f s left", self._done[0], self._texts, rate, left)
-
-
-def load_encoder(settings: Settings) -> Encoder:
-    """Load the configured model, once a process: offline, safetensors only, no code from the model's folder.
+    Parameters
+    ----------
+    settings
+        With the backend `auto`, the fastest faithful one is measured the first time a model is loaded on a machine.
+    sample
+        Texts by which backends are judged then: what is about to be encoded.
 
     Raises
     ------
     ModelError
-        If there is no such model, or it is not a sentence-transformers model with safetensors weights.
+        If there is no such model, or it is not one that can be used.
     """
     model = describe_model(settings)
-    return Encoder(model, _load(model, settings.threads))
+    tokenise = load_tokeniser(model)
+    return Encoder(model, tokenise, _backend(model, settings, tuple(sample)))
 
 
-@functools.lru_cache(maxsize=1)
-def _load(model: Model, threads: int) -> Any:
-    os.environ["HF_HUB_OFFLINE"] = "1"  # before the import: read once there
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils.logging import disable_progress_bar
+_loaded: dict[tuple[str, str, int], Backend] = {}
 
-    # Loading takes a second, and a bar is noise in a task's log.
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(threads)
-    transformer = SentenceTransformer(
-        str(model.path),
-        device="cpu",
-        trust_remote_code=False,
-        local_files_only=True,
-        model_kwargs={"use_safetensors": True},
-    )
-    if (dimension := transformer.get_embedding_dimension()) != model.dimension:
-        raise ModelError(
-            f"{model.model_id} makes vectors of {dimension} dimensions: its configuration is at odds with it"
-        )
-    return transformer
+
+def _backend(model: Model, settings: Settings, sample: tuple[str, ...]) -> Backend:
+    """Return the backend, loaded once a process."""
+    key = (model.model_id, settings.backend, settings.threads)
+    if key not in _loaded:
+        _loaded.clear()  # one model at a time in memory
+        _loaded[key] = pick(model, settings, sample)
+    return _loaded[key]
 
 
 def identify_model(settings: Settings) -> str:
-    """Return the identity of the configured model, `name@revision/dimension/precision`, without loading it."""
+    """Return the identity of the configured model, `name@revision/dimension`, without loading it."""
     return describe_model(settings).model_id

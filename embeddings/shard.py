@@ -86,7 +86,7 @@ def _encode(out: Path, shard: str, settings: Settings, model: Model, file: Path)
     if not texts_file(out, shard).is_file():
         raise PlanError(f"the texts of {shard} are gone from {out}: plan again (clear the task plan_texts)")
     texts = pq.read_table(texts_file(out, shard))
-    encoder = load_encoder(settings)
+    encoder = load_encoder(settings, texts["text"].to_pylist())
     started = time.perf_counter()
     prompts = [prompt_of(model, kind) for kind in texts["kind"].to_pylist()]
     vectors = np.empty((len(texts), model.dimension), dtype=np.float32)
@@ -102,12 +102,12 @@ def _encode(out: Path, shard: str, settings: Settings, model: Model, file: Path)
         for batch in encoder.batches(words, prompt, cut):
             vectors[len(order) : len(order) + len(batch.rows)] = batch.vectors
             order += [rows[row] for row in batch.rows]
-            failed |= {rows[row]: error for row, error in getattr(batch, "failed", {}).items()}
+            failed |= {rows[row]: error for row, error in batch.failed.items()}
             tokens += batch.tokens
             truncated += batch.truncated
     done: Record = {
         "shard": shard,
-        "backend": getattr(encoder, "backend", "sentence-transformers"),
+        "backend": encoder.backend,
         "texts": len(texts),
         "embedded": len(order),
         "tokens": tokens,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from embeddings.model import Model
 from embeddings.settings import Settings
-from embeddings.store import model_folder
+from embeddings.table_files import model_folder
 
 KINDS = ("item", "event")
 """What has a text; each has its prompt and its file of keys."""

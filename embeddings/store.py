@@ -13,26 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import lancedb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from lancedb.index import IvfSq
+from numpy.typing import NDArray
 
 from embeddings.merging import merge_items, merge_users
 from embeddings.settings import Settings
+from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder
 from embeddings.upkeep import compact, prune
-from embeddings.vector_files import check_vectors
+from embeddings.vector_files import check_vectors, to_column
 
-TEXT_VECTORS, ITEM_VECTORS, USER_VECTORS = "text_vectors", "item_vectors", "user_vectors"
+TEXT_VECTORS = "text_vectors"
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
 _SMALL_FRAGMENTS = 100
-
-
-class StoreError(RuntimeError):
-    """A table or a version that is not there; the message says what to do."""
-
-
-def model_folder(settings: Settings, model_id: str) -> Path:
-    """Return the folder of a model's tables: two models never meet in one table."""
-    return settings.root / "vectors" / re.sub(r"[^a-z0-9]+", "-", model_id.lower()).strip("-")
+_INDEXED = "items"
 
 
 def merge_run(
@@ -116,6 +112,39 @@ def read_table(settings: Settings, model_id: str, name: str, generation: str | N
             )
         table.checkout(generation)
     return table.to_arrow()
+
+
+def index_items(folder: Path, vectors: NDArray[np.float32]) -> None:
+    """Write vectors `[n, d]` as a table below `folder`, replacing one that is there, and index it by cosine.
+
+    Partitions of some 8,000 rows, the components in 8 bits. Lance starts its clusters at random, so a rebuilt index
+    may find other items.
+    """
+    rows = pa.table([pa.array(np.arange(len(vectors))), to_column(vectors)], ["item", "vector"])
+    lancedb.connect(folder).create_table(_INDEXED, rows, mode="overwrite").create_index(
+        "vector", config=IvfSq(distance_type="cosine")
+    )
+
+
+def open_items(folder: Path) -> Any:
+    """Open the table that `index_items` wrote. Keep it: what a search read stays in its cache."""
+    return lancedb.connect(folder).open_table(_INDEXED)
+
+
+def search_items(table: Any, queries: NDArray[np.float32], limit: int, probes: int | None) -> NDArray[np.int64]:
+    """Return about the `limit` nearest rows of an `open_items` for each query, in any order; -1 where there are fewer.
+
+    `probes` partitions are searched, None for every row as it is; int64 `[len(queries), limit]`.
+    """
+    search = table.search(queries, vector_column_name="vector").distance_type("cosine").limit(limit)
+    search = search.select(["item", "_distance"])
+    found = (search.nprobes(probes) if probes else search.bypass_vector_index()).to_arrow()
+    query = found["query_index"].to_numpy() if "query_index" in found.column_names else np.zeros(len(found), np.int64)
+    order = np.argsort(query, kind="stable")
+    query = query[order]
+    items = np.full((len(queries), limit), -1, dtype=np.int64)
+    items[query, np.arange(query.size) - np.searchsorted(query, query)] = found["item"].to_numpy()[order]
+    return items
 
 
 def open_table(settings: Settings, model_id: str, name: str) -> Any | None:

@@ -24,7 +24,7 @@ class Tokens(NamedTuple):
 
     content: Any
     """What the model's backends read: token ids, cut to the model's limit; or the text, where a backend cuts it up."""
-    count: int
+    length: int
     """Tokens that will be computed."""
     truncated: bool
     """Whether the end of the text is beyond the model's limit."""
@@ -36,7 +36,7 @@ Tokeniser = Callable[[Sequence[str]], list[Tokens]]
 def count_tokens(settings: Settings, texts: Sequence[str], prompt: str = "") -> NDArray[np.int64]:
     """Return how many tokens of each text the configured model would compute, int64 `[n]`. Loads no weights."""
     tokenise = load_tokeniser(describe_model(settings))
-    return np.array([tokens.count for tokens in tokenise([prompt + text for text in texts])], dtype=np.int64)
+    return np.array([tokens.length for tokens in tokenise([prompt + text for text in texts])], dtype=np.int64)
 
 
 @functools.lru_cache(maxsize=2)
@@ -45,6 +45,20 @@ def load_tokeniser(model: Model) -> Tokeniser:
     if model.kind == "universal":
         return _universal()
     return _fast(model.path)
+
+
+def pad(rows: Sequence[Sequence[int]], padding: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return token ids as one int64 `[n, longest]`, filled up with `padding`, and the mask of what is no padding."""
+    lengths = np.array([len(row) for row in rows])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(mask.shape, padding, dtype=np.int64)
+    ids[mask] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
+    return ids, mask.astype(np.int64)
+
+
+def padding_id(model: Model) -> int:
+    """Return the id of the padding token; 0 where the model states none. What is padded is masked."""
+    return int(_read(model.path / "config.json").get("pad_token_id") or 0)
 
 
 def token_limit(path: Path) -> int:

@@ -26,6 +26,8 @@ os.environ.update(
 )
 for name in [name for name in os.environ if name.startswith("TIDELINE_")]:
     del os.environ[name]  # `make test` exports the defaults of `make run`
+# Converted models and the measured backends, made once for all tests and test runs.
+os.environ["TIDELINE_CACHE"] = str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "tideline")
 
 pytest_plugins = ["landing_home"]
 DATASETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"

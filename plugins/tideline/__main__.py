@@ -54,7 +54,17 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("bench-scheduler", help="time an idle and an active hour by the real scheduler")
     gates = commands.add_parser("bench-gates", help="what the gates cost on generated rows, and of the last night")
     gates.add_argument("--rows", type=int, default=10_000_000, help="generated rows (default 10000000)")
+    commands.add_parser("bench-embed", help="tokens a second beside the defaults of sentence-transformers")
     commands.add_parser("bench-intake", help="landing to behaviour tables, against one query written by hand")
+    retrieval = commands.add_parser("bench-retrieval", help="nearest items of every user, beside faiss and LanceDB")
+    retrieval.add_argument("--users", type=int, default=100_000, help="generated users (default 100000)")
+    retrieval.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
+    retrieval.add_argument("--dimension", type=int, default=384, help="of their vectors (default 384)")
+    retrieval.add_argument("--k", type=int, default=50, help="items a user (default 50)")
+    windows = commands.add_parser("bench-windows", help="window vectors and fusion on generated events")
+    windows.add_argument("--users", type=int, default=1_000_000, help="generated users (default 1000000)")
+    windows.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
+    windows.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -97,10 +107,22 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_gates import bench_gates
 
         bench_gates(settings, options.rows)
+    elif options.command == "bench-embed":
+        from tideline.commands.bench_embed import bench_embed
+
+        bench_embed(settings)
     elif options.command == "bench-intake":
         from tideline.commands.bench_intake import bench_intake
 
         bench_intake(settings)
+    elif options.command == "bench-retrieval":
+        from tideline.commands.bench_retrieval import bench_retrieval
+
+        bench_retrieval(settings, options.users, options.items, options.dimension, options.k)
+    elif options.command == "bench-windows":
+        from tideline.commands.bench_windows import bench_windows
+
+        bench_windows(settings, options.users, options.items, options.events)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 
@@ -109,13 +131,23 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
+    from embeddings.model import ModelError
     from tideline.commands.run import RunError
     from tideline.commands.up import ServicesError
     from tideline.dbt import WarehouseError
     from tideline.intake import LandingError, LostRowsError, StagingError
     from tideline.serving.pointer import SnapshotError
 
-    ours = (RunError, ServicesError, LandingError, LostRowsError, StagingError, WarehouseError, SnapshotError)
+    ours = (
+        ModelError,
+        RunError,
+        ServicesError,
+        LandingError,
+        LostRowsError,
+        StagingError,
+        WarehouseError,
+        SnapshotError,
+    )
     return (*ours, ValueError, FileNotFoundError)
 
 

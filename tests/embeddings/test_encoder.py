@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embeddings import encoder as encoder_module
+from embeddings import progress as progress_module
 from embeddings.encoder import Encoder, identify_model, load_encoder
 from embeddings.model import ModelError, describe_model
 from embeddings.settings import Settings, load_settings
@@ -60,19 +60,10 @@ def test_a_prompt_counts(encoder: Encoder) -> None:
     assert not np.allclose(plain, prompted, atol=1e-3)
 
 
-def test_batches_keep_to_the_token_budget(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder_module, "TOKENS_A_BATCH", 30)
-    texts = ["cat", "dog", "a cat", "a dog and a cat", "cat " * 100]
-    batches = list(encoder.batches(texts))
-    assert sorted(row for batch in batches for row in batch.rows) == [0, 1, 2, 3, 4]
-    assert all(batch.tokens <= 30 or len(batch.rows) == 1 for batch in batches)
-    assert len(batches) < len(texts)
-
-
 def test_progress_tells_counts_and_no_text(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(encoder_module, "SECONDS_BETWEEN_PROGRESS", 0.0)
+    monkeypatch.setattr(progress_module, "SECONDS_BETWEEN_LINES", 0.0)
     with caplog.at_level(logging.INFO, logger="embeddings"):
         encoder.encode(TEXTS)
     assert "encoded 4 of 4 texts" in caplog.messages[-1]
@@ -96,7 +87,7 @@ def test_a_model_in_a_folder_works_and_its_files_decide_its_identity(tmp_path: P
     packaged = describe_model(settings)
     folder = tmp_path / "my-model"
     shutil.copytree(packaged.path, folder)
-    local = load_settings(home=tmp_path, model=str(folder))
+    local = load_settings(home=tmp_path, model=str(folder), backend="torch-cpu-fp32")
     name, revision = identify_model(local).split("@")
     assert name == "my-model"
     assert revision == packaged.model_id.split("@")[1]

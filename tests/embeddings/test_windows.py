@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from embeddings import windows
+from embeddings import behaviour, windows
 from embeddings.model import describe_model
 from embeddings.settings import Settings, load_settings
 from embeddings.vector_files import to_column, vector_schema, writing
@@ -121,15 +121,55 @@ def test_window_vectors_are_the_weighted_means(
 
 @few_examples
 @given(st.lists(event, min_size=1, max_size=25), st.integers(1, 99))
-def test_the_order_of_rows_and_the_blocks_change_nothing(as_of: datetime, events: list[Event], seed: int) -> None:
+def test_the_order_of_rows_the_blocks_and_the_threads_change_nothing(
+    as_of: datetime, events: list[Event], seed: int
+) -> None:
     results = []
-    for shuffled, block in ((0, 100), (seed, 2)):
+    for shuffled, block, threads in ((0, 100, 1), (seed, 2, 3)):
         with TemporaryDirectory() as name:
-            folder, settings = Path(name), load_settings(home=Path(name))
+            folder, settings = Path(name), load_settings(home=Path(name), threads=threads)
             write_run(folder, settings, events, events, shuffled)
             interest_vectors(folder / "tables", folder / "vectors", as_of, settings, block)
             results.append(rows_of(folder))
     assert results[0] == results[1]
+
+
+def test_a_table_in_parts_gives_the_same(
+    tmp_path: Path, settings: Settings, as_of: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Event] = [(row % 3, row % ITEMS, row % 4 == 0, Decimal(row)) for row in range(30)]
+    write_run(tmp_path, settings, events, events, seed=1)
+    interest_vectors(tmp_path / "tables", tmp_path / "vectors", as_of, settings)
+    whole = rows_of(tmp_path)
+    monkeypatch.setattr(behaviour, "EVENTS_A_PART", 4)  # below what each user has
+    interest_vectors(tmp_path / "tables", tmp_path / "vectors", as_of, settings)
+    assert rows_of(tmp_path) == whole
+
+
+def test_events_that_cancel_out_leave_no_vector(tmp_path: Path, settings: Settings, as_of: datetime) -> None:
+    third = Decimal("0.333333333")
+    write_run(tmp_path, settings, [(0, 0, False, third), (0, 1, False, third)], [(0, 0, False, third)])
+    model = describe_model(settings)
+    one = vector("one", model.dimension)
+    schema = vector_schema("item_id", model.dimension, model.model_id)
+    with writing(tmp_path / "vectors" / "item_vectors.parquet", schema) as writer:
+        writer.write_table(pa.table([["i0", "i1"], to_column(np.array([one, -one]))], schema=schema))
+    interest_vectors(tmp_path / "tables", tmp_path / "vectors", as_of, settings)
+    row = rows_of(tmp_path)[0]
+    assert row["long"] is None and row["long_norm"] is None and row["gate"] == 0
+    assert np.allclose(row["fused"], one, atol=1e-6)
+
+
+def test_weights_may_be_doubles(tmp_path: Path, settings: Settings, as_of: datetime) -> None:
+    write_run(tmp_path, settings, [(0, 0, False, Decimal("0.1")), (0, 1, True, Decimal("2.5"))], [])
+    interest_vectors(tmp_path / "tables", tmp_path / "vectors", as_of, settings)
+    decimals = rows_of(tmp_path)
+    file = tmp_path / "tables" / "long_window_behaviour.parquet"
+    table = pq.read_table(file)
+    column = table.column_names.index("decay_weight")
+    pq.write_table(table.set_column(column, "decay_weight", table["decay_weight"].cast(pa.float64())), file)
+    interest_vectors(tmp_path / "tables", tmp_path / "vectors", as_of, settings)
+    assert rows_of(tmp_path) == decimals
 
 
 def test_columns_are_those_of_the_contract(tmp_path: Path, settings: Settings, as_of: datetime) -> None:
@@ -155,14 +195,30 @@ def test_a_block_ends_where_it_would_hold_too_many_texts(
     assert pq.ParquetFile(tmp_path / "vectors" / "user_vectors.parquet").num_row_groups > 1
 
 
-def test_unusable_input_is_refused_by_name(tmp_path: Path, settings: Settings, as_of: datetime) -> None:
-    write_run(tmp_path / "negative", settings, [(0, 0, False, Decimal(-1))], [])
+@pytest.mark.parametrize("weight", [Decimal(-1), None, float("nan"), float("inf")])
+def test_a_weight_that_is_none_is_refused_by_name(
+    tmp_path: Path, settings: Settings, as_of: datetime, weight: Decimal | float | None
+) -> None:
+    write_run(tmp_path, settings, [], [])
+    kind = pa.float64() if isinstance(weight, float) else pa.decimal128(18, 9)
+    columns = {"user_id": ["u0"], "item_id": ["i0"], "event_id": ["e0"], "decay_weight": pa.array([weight], kind)}
+    pq.write_table(pa.table(columns), tmp_path / "tables" / "long_window_behaviour.parquet")
     with pytest.raises(ValueError, match=r"long_window_behaviour.parquet has a decay_weight"):
-        interest_vectors(tmp_path / "negative" / "tables", tmp_path / "negative" / "vectors", as_of, settings)
-    write_run(tmp_path / "stranger", settings, [], [(USERS, 0, False, Decimal(1))])
+        interest_vectors(tmp_path / "tables", tmp_path / "vectors", as_of, settings)
+    assert not (tmp_path / "vectors" / "user_vectors.parquet").exists()
+
+
+@pytest.mark.parametrize("name", ["u9", None])
+def test_a_user_whom_dim_users_lacks_is_refused_by_file(
+    tmp_path: Path, settings: Settings, as_of: datetime, name: str | None
+) -> None:
+    write_run(tmp_path, settings, [], [])
+    weights = pa.array([Decimal(1)] * 2, pa.decimal128(18, 9))
+    columns = {"user_id": ["u0", name], "item_id": ["i0"] * 2, "event_id": ["e0", "e1"], "decay_weight": weights}
+    pq.write_table(pa.table(columns), tmp_path / "tables" / "short_window_behaviour.parquet")
     with pytest.raises(ValueError, match=r"short_window_behaviour.parquet has a user that dim_users lacks"):
-        interest_vectors(tmp_path / "stranger" / "tables", tmp_path / "stranger" / "vectors", as_of, settings)
-    assert not (tmp_path / "stranger" / "vectors" / "user_vectors.parquet").exists()
+        interest_vectors(tmp_path / "tables", tmp_path / "vectors", as_of, settings)
+    assert not (tmp_path / "vectors" / "user_vectors.parquet").exists()
 
 
 def test_vectors_of_another_model_are_refused(tmp_path: Path, settings: Settings, as_of: datetime) -> None:

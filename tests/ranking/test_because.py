@@ -42,7 +42,7 @@ def test_contributions_sum_to_their_parts(repeats, gate, new_random_world, make_
     rewrite_vectors(run, world, Settings(source="canonical", home=run.root, fusion_gate=gate))
     supported = dict.fromkeys(LINEAR_PARTS, 0)
     with duckdb.connect() as connection:
-        plan, catalogue = load_plan(connection, run), load_catalogue(connection, run)
+        plan, catalogue = load_plan(connection, run, threads=1), load_catalogue(connection, run)
         load_users(connection, run)
         block = load_block(connection, run, plan, catalogue, 0, 40)
         ranked = rank_block(block, catalogue, plan, propose_all(block, catalogue, plan))

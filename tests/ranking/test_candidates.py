@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from embeddings.retrieval import cost, indexed
+from embeddings.settings import Settings
+from tideline.ranking import rank
 from tideline.ranking.candidates import source, source_names
-from tideline.ranking.candidates.interest import nearest_allowed
+from tideline.ranking.candidates.interest import ITEM_INDEX, nearest_allowed
 from tideline.ranking.pairs import pair_keys
 
 
@@ -53,19 +56,33 @@ def test_interest_reaches_past_what_was_seen(new_world, make_run, ranked_rows):
     assert (first["item_id"], first["candidate_sources"]) == ("wanted", ["interest"])
 
 
+@pytest.mark.parametrize("floor", [0.95, 1.01])
+def test_an_index_that_pays_serves_if_its_recall_is_fit(floor, new_random_world, make_run, ranked_rows, monkeypatch):
+    run = make_run(new_random_world(5, users=30))
+    rows = ranked_rows(run)
+    monkeypatch.setattr(cost, "CERTAIN", 0)
+    monkeypatch.setattr(cost, "OVER_PRODUCT", 1e9)
+    monkeypatch.setattr(indexed, "RECALL_FLOOR", floor)
+    counts = rank(run, Settings(source="canonical", home=run.root))
+    # Some vectors are the same, and which of them an index finds is not said.
+    assert counts["index_recall"] >= 0.9
+    assert not (run.path / ITEM_INDEX).exists()
+    assert ranked_rows(run) == rows
+
+
 def test_nearest_allowed_is_the_exact_head_of_each_users_order():
     random = np.random.default_rng(3)
     vectors = random.normal(size=(500, 8)).astype(np.float32)
     queries = random.normal(size=(30, 8)).astype(np.float32)
     searchable = np.flatnonzero(random.random(500) < 0.9)
-    excluded, count = [], np.zeros(30, dtype=np.int64)
+    excluded = []
     for user in range(30):
         items = random.choice(500, size=user * 15, replace=False)
         excluded.append(pair_keys(np.full(items.size, user), np.sort(items), 500))
-        count[user] = items.size
     users = np.flatnonzero(np.arange(30) % 4 != 0)
     keys = np.concatenate(excluded)
-    user, item = nearest_allowed(queries, users, vectors, searchable, keys, count, 10)
+    allowed = np.isin(np.arange(500), searchable)
+    user, item = nearest_allowed(queries, users, vectors, allowed, keys, 10)
     forbidden = set(keys.tolist())
     for asked in range(30):
         order = searchable[np.argsort(-(vectors[searchable] @ queries[asked]), kind="stable")]

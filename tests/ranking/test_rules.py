@@ -22,7 +22,7 @@ def test_seen_and_unavailable_pairs_are_dropped(repeats, new_world, make_run):
     )
     run = make_run(world)
     with duckdb.connect() as connection:
-        plan, catalogue = load_plan(connection, run), load_catalogue(connection, run)
+        plan, catalogue = load_plan(connection, run, threads=1), load_catalogue(connection, run)
         load_users(connection, run)
         block = load_block(connection, run, plan, catalogue, 0, 10)
     user, item = np.repeat(np.arange(2), 3), np.tile(np.arange(3), 2)

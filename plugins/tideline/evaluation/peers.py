@@ -98,7 +98,6 @@ def nearest_text(
                 "order by all"
             ).to_arrow_table()
         seen_keys = pair_keys(seen["user_index"].to_numpy(), seen["item"].to_numpy(), items)
-    seen_count = np.bincount(seen_keys // max(items, 1), minlength=users).astype(np.int64)
-    user, item = nearest_allowed(vectors, np.arange(users), item_vectors, np.arange(items), seen_keys, seen_count, k)
+    user, item = nearest_allowed(vectors, np.arange(users), item_vectors, np.ones(items, dtype=bool), seen_keys, k)
     rank = np.arange(user.size) - np.searchsorted(user, user) + 1
     return pa.table({"user_id": user_id.take(user), "rank": rank.astype(np.int32), "item_id": item_id.take(item)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from tideline.ranking.plan import RankingError
 from tideline.run import Run
+
+if TYPE_CHECKING:
+    from embeddings.retrieval.indexed import Index
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,18 @@ class Catalogue:
     """All available items: by popularity rank, then those without events by id."""
     trend_order: NDArray[np.int64]
     """Available items with events in the trend's days, by trend rank."""
+    index: Index | None = None
+    """Of the rows of `vectors` that are `searchable`; None where exact search is sooner done."""
 
     @property
     def size(self) -> int:
         """Number of items."""
         return len(self.available)
+
+    @property
+    def searchable(self) -> NDArray[np.bool_]:
+        """[n] whether the item may be found by its vector."""
+        return self.has_vector & self.available
 
 
 def load_catalogue(connection: duckdb.DuckDBPyConnection, run: Run) -> Catalogue:

@@ -29,9 +29,11 @@ class RankingPlan:
     trend_days: float
     weights: Mapping[str, float]
     model_version: str
+    threads: int
+    """Of the search for nearest items."""
 
 
-def load_plan(connection: duckdb.DuckDBPyConnection, run: Run) -> RankingPlan:
+def load_plan(connection: duckdb.DuckDBPyConnection, run: Run, threads: int) -> RankingPlan:
     """Read `run_settings` (one row) and `score_weights` of the run's tables.
 
     Raises
@@ -60,6 +62,7 @@ def load_plan(connection: duckdb.DuckDBPyConnection, run: Run) -> RankingPlan:
         trend_days=trend_days,
         weights=_checked(dict(found)),
         model_version=run.model_version,
+        threads=threads,
     )
 
 

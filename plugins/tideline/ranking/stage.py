@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -12,6 +13,7 @@ from embeddings.settings import Settings
 from tideline.ranking.because import cite
 from tideline.ranking.block import Block, load_block, load_users
 from tideline.ranking.candidates import Candidates, propose_all
+from tideline.ranking.candidates.interest import ITEM_INDEX, build_index_if_it_pays
 from tideline.ranking.catalogue import Catalogue, load_catalogue
 from tideline.ranking.features import compute_features
 from tideline.ranking.plan import RankingPlan, load_plan
@@ -34,7 +36,8 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     Returns
     -------
     dict
-        `users`, `rows`, `candidates`, `blocks`, `users_without_vectors`, `users_below_top_k`.
+        `users`, `rows`, `candidates`, `blocks`, `users_without_vectors`, `users_below_top_k`; and `index_recall` where
+        an index of the items was built.
 
     Raises
     ------
@@ -48,13 +51,17 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     counts: Counter[str] = Counter(
         dict.fromkeys(("users", "rows", "candidates", "blocks", "users_without_vectors", "users_below_top_k"), 0)
     )
+    recall: dict[str, float] = {}
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
         connection.execute("set temp_directory = $1", [str(run.path / "ranking_spill")])
-        plan = load_plan(connection, run)
+        plan = load_plan(connection, run, settings.threads)
         catalogue = load_catalogue(connection, run)
         counts["users"] = load_users(connection, run)
         for number, first in enumerate(range(0, max(counts["users"], 1), settings.user_block)):
             block = load_block(connection, run, plan, catalogue, first, settings.user_block)
+            if number == 0 and (index := build_index_if_it_pays(block, catalogue, run, plan, counts["users"])):
+                recall["index_recall"] = index.recall
+                catalogue = replace(catalogue, index=index if index.good_enough else None)
             candidates = propose_all(block, catalogue, plan)
             ranked = rank_block(block, catalogue, plan, candidates)
             write_part(build_table(ranked, block, catalogue, plan), part_folder / f"part-{number:05d}.parquet")
@@ -65,7 +72,8 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
             counts["users_below_top_k"] += int((np.bincount(ranked.user, minlength=block.size) < plan.top_k).sum())
     shutil.rmtree(run.scored, ignore_errors=True)
     part_folder.replace(run.scored)
-    return dict(counts)
+    shutil.rmtree(run.path / ITEM_INDEX, ignore_errors=True)
+    return {**counts, **recall}
 
 
 def rank_block(block: Block, catalogue: Catalogue, plan: RankingPlan, candidates: Candidates) -> Ranked:

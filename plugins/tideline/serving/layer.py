@@ -122,8 +122,12 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
         "select coalesce(candidate_sources[1], 'none'), count(*) / sum(count(*)) over () "
         f"from {table} group by 1 order by 1"
     ).fetchall()
-    texts: dict[str, float] = next((line["rows"] for line in _recorded(run) if line["stage"] == "collect_vectors"), {})
+    recorded = _recorded(run)
+    texts: dict[str, float] = next((line["rows"] for line in recorded if line["stage"] == "collect_vectors"), {})
     measured += [(metric, run.kind, float(texts[name]), unit) for metric, name, unit in TEXT_METRICS if name in texts]
+    ranked: dict[str, float] = next((line["rows"] for line in recorded if line["stage"] == "rank"), {})
+    if (recall := ranked.get("index_recall")) is not None:
+        measured.append(("index_recall", run.kind, float(recall), None))
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
     return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
 

@@ -7,11 +7,14 @@ file was cleaned up. It never waits for a publisher, and everything it reads is 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from embeddings.settings import Settings
+from embeddings.table_files import StoreError
 from tideline.serving.manifest import list_manifests, read_manifest
 from tideline.serving.pointer import NothingPublishedError, SnapshotError, current_snapshot, serving_folder
 
@@ -34,15 +37,39 @@ def connect(settings: Settings, generation: str | None = None) -> duckdb.DuckDBP
     ValueError
         If `generation` has not the form of a generation's name.
     """
+    return open_snapshot(settings, generation, partial(_open, settings))
+
+
+def open_snapshot(
+    settings: Settings, generation: str | None, opener: Callable[[Path], duckdb.DuckDBPyConnection]
+) -> duckdb.DuckDBPyConnection:
+    """Open the file of a generation, None for the current one, by `opener`; again if it was cleaned up meanwhile.
+
+    Raises
+    ------
+    NothingPublishedError, SnapshotError, ValueError
+        As `connect`.
+    """
     for attempt in range(TRIES):
         file = _resolve(settings, generation)
         try:
-            return _open(file, settings)
-        except duckdb.IOException:
+            return opener(file)
+        except (duckdb.IOException, StoreError):
             # The file may have been cleaned up since the pointer was read: then there is a newer one.
             if file.exists() or attempt == TRIES - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+def limits(settings: Settings) -> dict[str, str | bool | int]:
+    """Return the configuration that every reader's database starts with: resources, and no extension by itself."""
+    return {
+        "threads": settings.threads,
+        "memory_limit": settings.memory_limit,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+    }
 
 
 def _resolve(settings: Settings, generation: str | None) -> Path:
@@ -65,15 +92,8 @@ def _resolve(settings: Settings, generation: str | None) -> Path:
     return file
 
 
-def _open(file: Path, settings: Settings) -> duckdb.DuckDBPyConnection:
-    config = {
-        "threads": settings.threads,
-        "memory_limit": settings.memory_limit,
-        "enable_external_access": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "allow_community_extensions": False,
-    }
+def _open(settings: Settings, file: Path) -> duckdb.DuckDBPyConnection:
+    config = {**limits(settings), "enable_external_access": False}
     connection = duckdb.connect(str(file), read_only=True, config=config)
     try:
         # Connections of one process to one file share an instance: the second finds it locked already.

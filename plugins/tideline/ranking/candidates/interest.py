@@ -7,49 +7,60 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embeddings.retrieval import nearest_items
+from embeddings.retrieval import index_pays, nearest_items
 from tideline.ranking.candidates import source
-from tideline.ranking.pairs import Indices, first_of_each
+from tideline.ranking.pairs import Indices
 
 if TYPE_CHECKING:
+    from embeddings.retrieval.indexed import Index
     from tideline.ranking.block import Block
     from tideline.ranking.catalogue import Catalogue
     from tideline.ranking.plan import RankingPlan
+    from tideline.run import Run
 
 DEPTH = 100
-PRODUCTS = 16_000_000
-"""Cosines held at once: 64 MB of float32."""
+ITEM_INDEX = "item_index"
+"""Folder of the run for an index of its items."""
 
 
 @source("interest")
 def propose(block: Block, catalogue: Catalogue, plan: RankingPlan) -> tuple[Indices, Indices]:
-    """Propose each user's 100 nearest available items that are not excluded, by exact search."""
-    searchable = np.flatnonzero(catalogue.has_vector & catalogue.available)
+    """Propose each user's 100 nearest available items that are not excluded; exact, but where an index was built."""
     return nearest_allowed(
         block.interests.fused,
         np.flatnonzero(block.interests.has_fused),
         catalogue.vectors,
-        searchable,
+        catalogue.searchable,
         block.excluded,
-        block.excluded_count,
         DEPTH,
+        catalogue.index,
+        plan.threads,
     )
+
+
+def build_index_if_it_pays(block: Block, catalogue: Catalogue, run: Run, plan: RankingPlan, users: int) -> Index | None:
+    """Index the searchable items if that answers all `users` of the run sooner; its recall is measured on the block."""
+    queries = block.interests.fused[block.interests.has_fused]
+    found, dimension = int(catalogue.searchable.sum()), catalogue.vectors.shape[1]
+    if len(queries) == 0 or not index_pays(users, found, dimension, DEPTH, plan.threads):
+        return None
+    from embeddings.retrieval.indexed import build_index
+
+    items = catalogue.vectors[catalogue.searchable]
+    return build_index(run.path / ITEM_INDEX, items, queries, DEPTH, plan.threads)
 
 
 def nearest_allowed(
     queries: NDArray[np.float32],
     users: Indices,
     vectors: NDArray[np.float32],
-    searchable: Indices,
+    allowed: NDArray[np.bool_],
     excluded: Indices,
-    excluded_count: Indices,
     depth: int,
+    index: Index | None = None,
+    threads: int | None = None,
 ) -> tuple[Indices, Indices]:
     """Return the `depth` nearest items of each user that are not excluded, best first within a user.
-
-    A user with s excluded items needs his `depth` + s nearest. Users are searched in groups of similar s, each twice
-    as deep as the one before, so the search goes at most about twice as deep as needed; the loop runs
-    over these few groups, not over users.
 
     Parameters
     ----------
@@ -59,21 +70,22 @@ def nearest_allowed(
         Rows of `queries` that are searched for, ascending.
     vectors
         [items, d] unit rows.
-    searchable
-        Rows of `vectors` that may be found, ascending.
-    excluded, excluded_count
-        Sorted pair keys, and how many a user of the block has.
+    allowed
+        [items] which of them may be found at all.
+    excluded
+        Sorted pair keys of what a user may not be shown.
+    index
+        Of the allowed items; without it the search is exact.
+    threads
+        Of the search; None leaves them as they are.
     """
-    if searchable.size == 0 or users.size == 0:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    targets = vectors[searchable]
-    reach = np.minimum(depth * np.exp2(np.ceil(np.log2(1 + excluded_count[users] / depth))), searchable.size)
-    found_user, found_item = [], []
-    for k in np.unique(reach).astype(np.int64):
-        group = users[reach == k]
-        index, _ = nearest_items(queries[group], targets, int(k), max(1, PRODUCTS // searchable.size))
-        found_user.append(np.repeat(group, index.shape[1]))
-        found_item.append(searchable[np.asarray(index, dtype=np.int64).ravel()])
-    user, item = np.concatenate(found_user), np.concatenate(found_item)
-    order = np.argsort(user, kind="stable")
-    return first_of_each(user[order], item[order], excluded, depth, vectors.shape[0])
+    user, item = np.divmod(excluded, max(len(vectors), 1))
+    asked = np.zeros(len(queries), dtype=bool)
+    asked[users] = True
+    user, item = user[asked[user]], item[asked[user]]
+    pairs = np.searchsorted(users, user), item
+    nearest, _ = nearest_items(
+        queries[users], vectors, depth, allowed=allowed, excluded=pairs, index=index, threads=threads
+    )
+    found = nearest >= 0
+    return np.repeat(users, found.sum(axis=1)), nearest[found]

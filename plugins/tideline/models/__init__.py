@@ -1,0 +1,5 @@
+"""Trained models: versions that are never changed, and which of them is the champion of a window."""
+
+from tideline.models.store import Version, champion_for, go_back, list_versions, promote, save_version, use_version
+
+__all__ = ["Version", "champion_for", "go_back", "list_versions", "promote", "save_version", "use_version"]
