@@ -61,9 +61,7 @@ def hourly_recommendations() -> None:
         task.short_circuit(stages.has_users, queue="warehouse")(opened),
         with_gate_link(task(stages.check_behaviour, queue="warehouse")(opened)),
         shards,
-        task(stages.embed_shard, queue="gpu", pool="gpu", priority_weight=100)
-        .partial(opened=opened)
-        .expand(shard=shards),
+        task(stages.embed_shard, queue="gpu", pool="gpu").partial(opened=opened).expand(shard=shards),
         # Every text may have its vector already: then there is no shard, and the run goes on.
         task(stages.collect_vectors, queue="warehouse", trigger_rule="none_failed")(opened),
         task(stages.fuse_interests, queue="warehouse")(opened),

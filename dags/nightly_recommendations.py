@@ -65,7 +65,10 @@ def nightly_recommendations() -> None:
         task(stages.build_behaviour, queue="warehouse")(opened),
         with_gate_link(task(stages.check_behaviour, queue="warehouse")(opened)),
         shards,
-        task(stages.embed_shard, queue="gpu", pool="gpu").partial(opened=opened).expand(shard=shards),
+        # Last in its pool: an hour does not wait until all shards of a night are done.
+        task(stages.embed_shard, queue="gpu", pool="gpu", weight_rule="absolute")
+        .partial(opened=opened)
+        .expand(shard=shards),
         # Every text may have its vector already: then there is no shard, and the run goes on.
         task(stages.collect_vectors, queue="warehouse", trigger_rule="none_failed")(opened),
         task(stages.fuse_interests, queue="warehouse")(opened),

@@ -7,13 +7,14 @@ or gate fails. Readers take the first row of a key: scans follow the order of co
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import dataset
 
 from embeddings.model import Model
 from embeddings.settings import Settings
 from embeddings.shard_files import finished_folder
-from embeddings.store import TEXT_VECTORS, open_or_create, open_table
-from embeddings.vector_files import KEY_BYTES, PART, ROW_GROUP, check_vectors, text_vector_schema, to_matrix
+from embeddings.store import TEXT_VECTORS, model_folder, open_or_create, open_table
+from embeddings.vector_files import KEY_BYTES, PART, check_vectors, text_vector_schema, to_matrix
 
 log = logging.getLogger(__name__)
 
@@ -64,33 +66,32 @@ def commit_shards(settings: Settings, model: Model, files: Sequence[Path]) -> in
     """Append the vectors of finished shards in one commit, and remove their files; return the number appended.
 
     After a crash all of them are there, or none. The first writer of a key wins: keys that are there by now, from
-    another run, are left out, and so are repetitions. Files that are gone were committed by another run, damaged ones
-    are removed: neither counts. Memory holds the keys of all files and one row group of vectors.
+    another run, are left out. Files that are gone were committed by another run; damaged ones (a key twice, a vector
+    that is not finite) are removed. One commit at a time: a later one sees the keys of the earlier. Of a key in two of
+    the files one row counts, the other lies idle. Memory holds the keys of all files and a few blocks of vectors.
 
     Parameters
     ----------
     files
         Parquet with `key` (`KEY_BYTES`) and `vector` (unit vectors), as `shard.encode_shard` writes them.
-
-    Raises
-    ------
-    ValueError
-        If a key occurs twice in a file or a vector is not finite; nothing is appended then.
     """
-    with ExitStack() as stack:
-        shards = [stack.enter_context(shard) for file in files if (shard := _open_shard(file)) is not None]
-        keys = [shard.read(columns=["key"])["key"].combine_chunks() for shard in shards]
-        codes = pa.chunked_array(keys, pa.binary(KEY_BYTES)).combine_chunks().dictionary_encode()
-        fresh = np.zeros(len(codes), dtype=np.bool_)
-        fresh[np.unique(codes.indices.to_numpy(), return_index=True)[1]] = True
-        fresh &= ~known_texts(settings, model, codes.dictionary)[codes.indices.to_numpy()]
-        if fresh.any():
+    folder = model_folder(settings, model.model_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".commit.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        keys = {file: found for file in files if (found := _keys_of(file)) is not None}
+        distinct = pa.chunked_array(keys.values(), pa.binary(KEY_BYTES)).unique()
+        known = distinct.filter(pa.array(known_texts(settings, model, distinct)))
+        if len(known) < len(distinct):
             schema = text_vector_schema(model.dimension)
-            table = open_or_create(settings, model.model_id, TEXT_VECTORS, schema)
-            table.add(pa.RecordBatchReader.from_batches(schema, _rows(shards, fresh, schema)))
-    for file in files:
-        file.unlink(missing_ok=True)
-    return int(fresh.sum())
+            # A dataset, not a reader: what Lance cannot read twice it keeps in memory.
+            rows = dataset.dataset([str(file) for file in keys], schema=schema, format="parquet")
+            if len(known):
+                rows = rows.filter(~pc.field("key").isin(known))
+            open_or_create(settings, model.model_id, TEXT_VECTORS, schema).add(rows)
+        for file in files:
+            file.unlink(missing_ok=True)
+    return len(distinct) - len(known)
 
 
 def adopt_shards(settings: Settings, model: Model) -> int:
@@ -102,8 +103,9 @@ def adopt_shards(settings: Settings, model: Model) -> int:
     folder = finished_folder(settings, model.model_id)
     for part in folder.glob(f".*{PART}"):
         # Of a worker that was killed while it wrote: writing takes less than a second.
-        if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-            part.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                part.unlink()
     files = sorted(folder.glob("*.parquet"))
     return commit_shards(settings, model, files) if files else 0
 
@@ -154,16 +156,16 @@ def _make_key(file: Path) -> None:
         part.unlink()
 
 
-def _open_shard(file: Path) -> pq.ParquetFile | None:
+def _keys_of(file: Path) -> pa.Array | None:
     try:
-        shard = pq.ParquetFile(file, memory_map=True)
+        with pq.ParquetFile(file) as shard:
+            check_vectors(shard, file.name)
+            return shard.read(columns=["key"])["key"].combine_chunks()
     except FileNotFoundError:
         return None
-    except pa.ArrowInvalid:
-        log.warning("%s is damaged: its texts are embedded again by the next plan", file)
+    except ValueError as error:  # pyarrow's own errors about a file's content are of this kind, too
+        log.warning("%s is damaged (%s): its texts are embedded again by the next plan", file, error)
         return None
-    check_vectors(shard, file.name)
-    return shard
 
 
 def _row_ids(settings: Settings, model: Model, keys: pa.Array) -> tuple[Any, NDArray[np.int64]]:
@@ -180,12 +182,3 @@ def _row_ids(settings: Settings, model: Model, keys: pa.Array) -> tuple[Any, NDA
         # Written backwards, so that the first of a batch's equal keys is the one that stays.
         row_ids[found[new][::-1]] = batch["_rowid"].to_numpy()[hits[new]][::-1].astype(np.int64)
     return table, row_ids
-
-
-def _rows(shards: list[pq.ParquetFile], chosen: NDArray[np.bool_], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    start = 0
-    for shard in shards:
-        for batch in shard.iter_batches(ROW_GROUP):
-            rows = batch.filter(pa.array(chosen[start : start + len(batch)]))
-            start += len(batch)
-            yield pa.RecordBatch.from_arrays(rows.columns, schema=schema)

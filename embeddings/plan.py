@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 TEXTS_A_BLOCK = 100_000
 """Texts read and looked up at a time."""
-TEXTS_A_COUNT = 4096
+TEXTS_A_COUNT = 1024
 """Texts tokenised at a time."""
 MOST_SHARDS = 1000
 """Shards of a plan: Airflow maps a task over 1,024 at most. Beyond, they hold more tokens."""
