@@ -110,6 +110,8 @@ def _answer(settings: Settings, text: str, generation: str | None) -> int:
                 _show(published.sql(statement.query))
     except (NothingPublishedError, SnapshotError, StoreError, ValueError) as error:
         return _fail(str(error))
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
     except duckdb.CatalogException as error:
         return _fail(f"{error}\n.tables lists the tables, .columns TABLE the columns of one")
     except duckdb.OutOfMemoryException as error:
