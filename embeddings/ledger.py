@@ -29,7 +29,8 @@ from pyarrow import dataset
 from embeddings.model import Model
 from embeddings.settings import Settings
 from embeddings.shard_files import finished_folder
-from embeddings.store import TEXT_VECTORS, model_folder, open_or_create, open_table
+from embeddings.store import TEXT_VECTORS, open_or_create, open_table
+from embeddings.table_files import model_folder
 from embeddings.vector_files import KEY_BYTES, PART, check_vectors, text_vector_schema, to_matrix
 
 log = logging.getLogger(__name__)
