@@ -114,19 +114,25 @@ class VectorFile:
         groups = (self._parquet.metadata.row_group(group).num_rows for group in range(self._parquet.num_row_groups))
         self._ends = np.cumsum(np.fromiter(groups, dtype=np.int64, count=self._parquet.num_row_groups))
 
+    def rows_of(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
+        """Return the row of each id, int32 `[len(ids)]`; -1 for null and for ids without a vector."""
+        rows = pc.index_in(ids, value_set=self.ids, skip_nulls=True)
+        return np.asarray(pc.fill_null(rows, -1), dtype=np.int32)
+
     @cached_property
     def row_at(self) -> NDArray[np.int32]:
-        """The row of each id, in the order of ids, int32 `[n]`: what is numbered so does not depend on the file's."""
+        """The row at each place in the order of ids, int32 `[n]`: places do not depend on the order of the file."""
         return np.asarray(pc.sort_indices(self.ids), dtype=np.int32)
 
     @cached_property
-    def _ordered_ids(self) -> pa.ChunkedArray:
-        return self.ids.take(pa.array(self.row_at))
+    def _place_of(self) -> NDArray[np.int32]:
+        places = np.full(len(self.ids) + 1, -1, dtype=np.int32)  # the last one is that of row -1
+        places[self.row_at] = np.arange(len(self.ids), dtype=np.int32)
+        return places
 
     def places_of(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
-        """Return the place of each id in the order of ids, int32 `[len(ids)]`; -1 for null and ids without a vector."""
-        places = pc.index_in(ids, value_set=self._ordered_ids, skip_nulls=True)
-        return np.asarray(pc.fill_null(places, -1), dtype=np.int32)
+        """Return the place of each id in the order of ids, int32 `[len(ids)]`; -1 where `rows_of` gives -1."""
+        return self._place_of[self.rows_of(ids)]
 
     def take(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the vectors of ascending rows, float32 `[len(rows), d]`; only row groups that hold one are read."""

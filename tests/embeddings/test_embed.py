@@ -26,7 +26,7 @@ def test_a_run_without_items_or_texts_gets_empty_files(write_run: WriteRun, tmp_
     for name in ("item", "event"):
         file = VectorFile(tmp_path / "vectors" / f"{name}_vectors.parquet", f"{name}_id")
         assert len(file.ids) == 0 and file.dimension == describe_model(settings).dimension
-        assert file.rows_of(pa.array(["x", None])).tolist() == [-1, -1]
+        assert file.places_of(pa.array(["x", None])).tolist() == [-1, -1]
 
 
 def test_items_reviews_and_blocks_share_each_text(
@@ -43,7 +43,7 @@ def test_items_reviews_and_blocks_share_each_text(
     heat = item_file.take(np.array([0, 1]))
     assert np.array_equal(heat[0], heat[1])
     assert np.allclose(np.linalg.norm(heat, axis=1), 1, atol=1e-6)
-    assert np.array_equal(event_file.take(event_file.rows_of(pa.array(["e1"])))[0], heat[0])
+    assert np.array_equal(event_file.take(event_file.row_at[event_file.places_of(pa.array(["e1"]))])[0], heat[0])
 
 
 def test_the_counts_say_what_a_run_saved(write_run: WriteRun, tmp_path: Path, settings: Settings) -> None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,9 +18,10 @@ import pytest
 
 from embeddings import shard as worker
 from embeddings import store
+from embeddings.batching import Encoded
 from embeddings.collect import collect_vectors
 from embeddings.embed import embed_run
-from embeddings.encoder import Encoded, load_encoder
+from embeddings.encoder import load_encoder
 from embeddings.model import describe_model
 from embeddings.plan import plan_texts
 from embeddings.settings import Settings, load_settings
@@ -79,26 +79,17 @@ def test_a_worker_with_another_model_refuses(write_run: WriteRun, tmp_path: Path
 class Breaking:
     """The real encoder, but one of the texts breaks it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.encoder = load_encoder(settings)
+    def __init__(self, settings: Settings, sample: list[str]) -> None:
+        self.encoder = load_encoder(settings, sample)
         self.backend = "breaking"
 
-    def batches(self, texts: list[str], prompt: str, cut: set[str]) -> Iterator[Any]:
+    def batches(self, texts: list[str], prompt: str, cut: set[str]) -> Iterator[Encoded]:
         good = [row for row, text in enumerate(texts) if "Zebra" not in text]
         for batch in self.encoder.batches([texts[row] for row in good], prompt, cut):
-            yield Encoded(np.array(good)[batch.rows], *batch[1:4])
+            yield batch._replace(rows=np.array(good)[batch.rows])
         if len(good) < len(texts):
             [broken] = set(range(len(texts))) - set(good)
-            yield Failed(np.empty(0, np.int64), np.empty((0, 384), np.float32), 0, 0, {broken: "OverflowError"})
-
-
-class Failed(Encoded):
-    """What an encoder yields that tells what broke it."""
-
-    def __new__(cls, *values: Any) -> Failed:
-        made = super().__new__(cls, *values[:4])
-        made.failed = values[4]
-        return made
+            yield Encoded(np.empty(0, np.int64), np.empty((0, 384), np.float32), 0, 0, {broken: "OverflowError"})
 
 
 def test_a_text_that_breaks_the_encoder_is_recorded_skipped_and_tried_again(
@@ -212,9 +203,12 @@ def test_a_new_model_is_built_beside_the_old_one_and_resumes_while_the_old_serve
     run, out = write_run(events=texts), tmp_path / "vectors"
     old = embed_run(*run, out, settings)
     serving = store.read_table(settings, str(old["model"]), store.TEXT_VECTORS)
-    other = load_settings(home=settings.root, user_prompt="query: ")
+    # Named, so that nobody measures the backends of the new model on the way.
+    other = load_settings(home=settings.root, user_prompt="query: ", backend="torch-cpu-fp32")
     new_model = describe_model(other).model_id
-    process = start_embedding(settings.root, run, tmp_path / "next", TIDELINE_USER_PROMPT="query: ")
+    process = start_embedding(
+        settings.root, run, tmp_path / "next", TIDELINE_USER_PROMPT="query: ", TIDELINE_BACKEND="torch-cpu-fp32"
+    )
     done = kill_after_shards(process, finished_folder(other, new_model), 3)
     assert store.open_table(other, new_model, store.TEXT_VECTORS) is None  # nothing of a half-built space is visible
     assert store.read_table(settings, str(old["model"]), store.TEXT_VECTORS).equals(serving)
