@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import time
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def encode_shard(out: Path, name: str, settings: Settings) -> Record:
     done = _finished(file)
     if done is None:
         done = _encode(out, shard.name, settings, model, file)
-    part = record.with_suffix(".part")
+    part = record.with_suffix(f".{secrets.token_hex(4)}.part")
     part.write_text(json.dumps(done, indent=1))
     part.replace(record)
     if done["failed"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -58,7 +58,7 @@ def to_matrix(column: pa.Array | pa.ChunkedArray, dimension: int) -> NDArray[np.
 def writing(file: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Open a Parquet writer whose file gets its name only when it is complete; two processes may write the same one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}{PART}")
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}{PART}")
     scalar = [field.name for field in schema if not pa.types.is_nested(field.type)]
     try:
         # Vectors do not compress, and nobody looks for the least of their values: trying costs more than it saves.

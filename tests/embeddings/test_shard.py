@@ -148,7 +148,7 @@ def start_embedding(home: Path, run: tuple[Path, Path], out: Path, **more: str) 
 
 def kill_after_shards(process: subprocess.Popen[bytes], folder: Path, count: int) -> int:
     """Kill a process as soon as so many shards are finished; return the texts in those that are."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300  # the first time on a machine, its backends are measured before
     while len(list(folder.glob("*.parquet"))) < count:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
