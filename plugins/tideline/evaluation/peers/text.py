@@ -1,27 +1,35 @@
-"""Cosine of mean text vectors: the textbook formula, and the same with a decay."""
+"""Cosine of text vectors: with the mean of the user's events, plain and decayed, and with the vectors of a run's windows."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.fusion.fixed import fuse
 from tideline.evaluation.peers.peer import NOTHING, Peer, Scorer
 from tideline.evaluation.split import History, Indices
+from tideline.evaluation.vectors import RunVectors
 
 
-def fit_text(history: History, vectors: NDArray[np.float32], *, half_life: float | None) -> Scorer:
+def fit_text(history: History, vectors: RunVectors, *, half_life: float | None) -> Scorer:
     """Score items by the cosine of their vector with the mean of those of the user's events.
 
-    Parameters
-    ----------
-    vectors
-        `[items, d]` rows of length 1 or, for items without a vector, 0.
-    half_life
-        Days after which an event counts half (None: all alike).
+    `half_life` is the days after which an event counts half (None: all alike).
     """
     value = np.ones(history.age.size) if half_life is None else 0.5 ** (history.age / half_life)
-    means = (history.matrix(value) @ vectors).astype(np.float32)
-    return cosine_scorer(means, vectors)
+    return cosine_scorer((history.matrix(value) @ vectors.items).astype(np.float32), vectors.items)
+
+
+def fit_window(history: History, vectors: RunVectors, *, window: str) -> Scorer:
+    """Score items by the cosine with the vector of the `long` or the `short` window, or with the run's `fused` one."""
+    return cosine_scorer(getattr(vectors, window), vectors.items)
+
+
+def fit_gate(history: History, vectors: RunVectors, *, gate: float) -> Scorer:
+    """Score items by the cosine with `gate` of the long and the rest of the short vector, the same for everybody."""
+    has_long, has_short = (part.any(axis=1) for part in (vectors.long, vectors.short))
+    fused, _, _ = fuse(vectors.long, vectors.short, has_long, has_short, gate)
+    return cosine_scorer(fused, vectors.items)
 
 
 def cosine_scorer(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> Scorer:
@@ -39,7 +47,13 @@ def cosine_scorer(queries: NDArray[np.float32], vectors: NDArray[np.float32]) ->
     return score
 
 
+LEARNED_GATE = "learned_gate"
+
 PEERS = (
     Peer("text_mean", fit_text, {"half_life": (None,)}, needs_vectors=True),
     Peer("text_decayed", fit_text, {"half_life": (3.0, 7.0, 30.0, 90.0, 365.0)}, needs_vectors=True),
+    Peer("long_only", fit_window, {"window": ("long",)}, needs_vectors=True),
+    Peer("short_only", fit_window, {"window": ("short",)}, needs_vectors=True),
+    Peer("fixed_gate", fit_gate, {"gate": (0.1, 0.3, 0.5, 0.7, 0.9)}, needs_vectors=True),
+    Peer(LEARNED_GATE, fit_window, {"window": ("fused",)}, needs_vectors=True),
 )
