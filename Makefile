@@ -19,6 +19,8 @@ ifdef VARS
 export TIDELINE_VARS := $(VARS)
 endif
 export TIDELINE_AS_OF := $(AS_OF)
+export TIDELINE_CUTOFF := $(CUTOFF)
+export TIDELINE_PEERS := $(PEERS)
 export TIDELINE_QUERY := $(QUERY)
 export TIDELINE_GENERATION := $(GENERATION)
 export TIDELINE_BATCH := $(BATCH)
@@ -49,7 +51,8 @@ quarantine: install
 		$${TIDELINE_SET:+--set "$$TIDELINE_SET"} $${TIDELINE_REASON:+--reason "$$TIDELINE_REASON"}
 
 evaluate: install
-	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)"
+	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)" $${TIDELINE_CUTOFF:+--cutoff "$$TIDELINE_CUTOFF"} \
+		$${TIDELINE_PEERS:+--peers "$$TIDELINE_PEERS"}
 
 bench-scheduler: install
 	@$(BIN)/python -m tideline bench-scheduler
@@ -100,4 +103,4 @@ lock: install
 	@mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target

@@ -88,7 +88,7 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         fixes, reason, limit = options.set, options.reason, options.limit
         run_quarantine(settings, options.action, selection, fixes=fixes, reason=reason, limit=limit)
     elif options.command == "evaluate":
-        from tideline.evaluation import evaluate
+        from tideline.commands.evaluate import evaluate
 
         evaluate(settings, options.cutoff, options.horizon, slow=options.peers == "all")
     elif options.command == "bench-scheduler":

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +53,9 @@ Chosen = dict[str, dict[Mode, Tuned]]
 Seconds = dict[str, float]
 
 
-def compete(tuning: Ground, tests: Sequence[Ground], modes: Sequence[Mode], *, slow: bool) -> tuple[list[Place], Chosen, Seconds]:
+def compete(
+    tuning: Ground, tests: Sequence[Ground], modes: Sequence[Mode], *, slow: bool
+) -> tuple[list[Place], Chosen, Seconds]:
     """Tune every peer on one cutoff and score it, and what was published, on the others.
 
     Parameters
@@ -65,9 +68,7 @@ def compete(tuning: Ground, tests: Sequence[Ground], modes: Sequence[Mode], *, s
     tuple
         Scores by cutoff and mode, the chosen settings by peer and mode, and seconds by peer, tuning included.
     """
-    places = {
-        (ground.split.cutoff, mode): _place(ground, mode) for ground in tests for mode in modes
-    }
+    places = {(ground.split.cutoff, mode): _place(ground, mode) for ground in tests for mode in modes}
     for ground in tests:
         for mode, table in ground.published.items():
             place = places[ground.split.cutoff, mode]
@@ -102,7 +103,8 @@ def _ask_sasrec(
     python = provide_environment()
     users = tuning_users(tuning.split, modes)
     best = {mode: Tuned(GRID[0]) for mode in modes}
-    for settings in GRID if any(part.size for part in users.values()) else ():
+    tried: Sequence[Mapping[str, Any]] = GRID if any(part.size for part in users.values()) else ()
+    for settings in tried:
         for mode, lists in sasrec_lists(python, tuning.split, settings, users).items():
             if users[mode].size:
                 best[mode] = better(best[mode], settings, lists, users[mode], tuning.split, mode)

@@ -30,8 +30,8 @@ class Plan:
 def choose_cutoffs(events: pa.Table, end: datetime, horizon_days: float) -> Plan:
     """Take the last `CUTOFFS` whole horizons before `end` that have enough test users, counted back from it.
 
-    Test users are those with an event in the horizon and one before it. The tuning cutoff is the last horizon before the first
-    of them with as many, or else the one right before it.
+    Test users are those with an event in the horizon and one before it. The tuning cutoff is the last horizon before
+    the first of them with as many, or else the one right before it.
 
     Raises
     ------

@@ -30,7 +30,7 @@ QUERY = """
 
 
 def known_events(settings: Settings, instant: datetime, variables: Mapping[str, Any] | None = None) -> pa.Table:
-    """Return the events of interest with an item that lie before an instant (UTC), as a run of that `as_of` counts them.
+    """Return the events of interest with an item before an instant (UTC), as a run of that `as_of` counts them.
 
     Built by the same dbt models as a run's, in a scratch warehouse, and kept below `<root>/evaluation/events/`: another
     call with the same batches, models and vars reads it from there.
@@ -43,7 +43,9 @@ def known_events(settings: Settings, instant: datetime, variables: Mapping[str, 
     instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     variables = dict(settings.vars if variables is None else variables)
     batches = [batch["batch_id"] for batch in list_batches(settings.root)]
-    inputs = json.dumps([instant.isoformat(), settings.source, variables, batches, dbt.digest_project()], sort_keys=True)
+    inputs = json.dumps(
+        [instant.isoformat(), settings.source, variables, batches, dbt.digest_project()], sort_keys=True
+    )
     folder = settings.root / "evaluation" / "events"
     file = folder / f"{instant:%Y%m%dT%H%M%S%fZ}-{sha256(inputs.encode()).hexdigest()[:8]}.parquet"
     if not file.exists():

@@ -27,7 +27,8 @@ def make_figures(places: Sequence[Place]) -> list[Figure]:
     """Return rows as `tideline.report.row` makes them, subjects `<model>/<cutoff or mean>/<repeats or new>/<segment>`.
 
     - `users`: of the test, of model `all`; over cutoffs their sum;
-    - `ndcg@10`, `recall@10`, `hit_rate@10`, `novelty@10`, `diversity@10`, `coverage@10`: means over users, then over cutoffs;
+    - `ndcg@10`, `recall@10`, `hit_rate@10`, `novelty@10`, `diversity@10`, `coverage@10`: means over users, then over
+      cutoffs;
     - `ndcg@10_low`, `ndcg@10_high`: bounds of the 95% interval;
     - `ndcg@10_difference`, `..._low`, `..._high`: Tideline minus the model it is compared with, paired by user.
 
@@ -57,7 +58,9 @@ def _figures(places: Sequence[Place], where: str, *, everything: bool) -> Iterat
     mode = places[0].mode
     models = [model for model in places[0].scores if all(model in place.scores for place in places)]
     everybody = pa.concat_arrays([place.user_id for place in places]).unique()
-    bootstrap = Bootstrap([pc.index_in(place.user_id, value_set=everybody).to_numpy().astype(np.int64) for place in places])
+    bootstrap = Bootstrap(
+        [pc.index_in(place.user_id, value_set=everybody).to_numpy().astype(np.int64) for place in places]
+    )
     for segment in (*places[0].segments, NEW_ITEMS):
         values = [_values(place, models, "ndcg", segment) for place in places]
         users = sum(int((~np.isnan(part)).any(axis=1).sum()) for part in values)

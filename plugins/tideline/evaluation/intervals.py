@@ -25,7 +25,7 @@ class Estimate:
 
 
 class Bootstrap:
-    """Draws of users with replacement (Efron 1979). Who is a test user at several cutoffs is drawn once for all of them.
+    """Draws of users with replacement (Efron 1979). Who is a test user at several cutoffs is drawn for all at once.
 
     Parameters
     ----------
@@ -75,7 +75,6 @@ class Bootstrap:
             return np.full(columns, np.nan), np.full((len(self._counts), columns), np.nan)
         return _mean(np.stack(parts)), _mean(np.stack(draws))
 
-
     def value(self, values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the first part of `means` alone."""
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -96,4 +95,5 @@ def _mean(stacked: NDArray[np.float64]) -> NDArray[np.float64]:
     there = ~np.isnan(stacked)
     count = there.sum(axis=0)
     total = np.where(there, stacked, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    mean: NDArray[np.float64] = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean

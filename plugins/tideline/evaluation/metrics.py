@@ -1,4 +1,4 @@
-"""Metrics of ranked lists, per user: how well they foretell (relevance is yes or no), how far from the obvious they are.
+"""Metrics of ranked lists, per user: how well they foretell (relevance is yes or no), how far from obvious they are.
 
 Lists are arrays `[users, depth]` of item numbers, best first, -1 for no item.
 """
@@ -29,7 +29,9 @@ def score_table(recommendations: pa.Table, split: Split, mode: Mode, k: int = K)
     return score_lists(lists[:, :k], users, *split.wanted(mode), split.history.items, k)
 
 
-def score_lists(lists: Indices, users: Indices, wanted_user: Indices, wanted_item: Indices, items: int, k: int = K) -> Scores:
+def score_lists(
+    lists: Indices, users: Indices, wanted_user: Indices, wanted_item: Indices, items: int, k: int = K
+) -> Scores:
     """Score the list of each user by its first k places.
 
     With n wanted items of a user and the ranks r of those in his first k:

@@ -13,7 +13,7 @@ OURS, THEIRS = "#c2410c", "#475569"
 
 
 def draw(figures: Sequence[Figure], title: str, file: Path) -> None:
-    """Draw means over the cutoffs (dots), their 95% intervals (lines) and the single cutoffs (ticks) into a PNG file."""
+    """Draw means over the cutoffs (dots), their 95% intervals (lines) and single cutoffs (ticks) into a PNG file."""
     from matplotlib.figure import Figure as Canvas
 
     values = {(figure["metric"], figure["subject"]): figure["value"] for figure in figures}
@@ -23,7 +23,11 @@ def draw(figures: Sequence[Figure], title: str, file: Path) -> None:
     for panel, mode in enumerate(modes):
         axes = canvas.add_subplot(1, len(modes), panel + 1)
         end = f"/{MEAN}/{mode}/all"
-        means = {subject.removesuffix(end): value for (metric, subject), value in values.items() if metric == NDCG and subject.endswith(end)}
+        means = {
+            subject.removesuffix(end): value
+            for (metric, subject), value in values.items()
+            if metric == NDCG and subject.endswith(end)
+        }
         ranked = sorted(means, key=lambda model: means[model])
         for place, model in enumerate(ranked):
             colour = OURS if model == MODEL else THEIRS
@@ -33,7 +37,10 @@ def draw(figures: Sequence[Figure], title: str, file: Path) -> None:
             single = [
                 value
                 for (metric, subject), value in values.items()
-                if metric == NDCG and subject.startswith(f"{model}/") and subject.endswith(f"/{mode}/all") and not subject.endswith(end)
+                if metric == NDCG
+                and subject.startswith(f"{model}/")
+                and subject.endswith(f"/{mode}/all")
+                and not subject.endswith(end)
             ]
             axes.plot(single, [place] * len(single), "|", color=colour, alpha=0.6)
         axes.set_yticks(range(len(ranked)), ranked)

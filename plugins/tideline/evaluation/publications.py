@@ -1,7 +1,8 @@
 """Real runs at a cutoff, each in its own home below `<root>/evaluation/<cutoff>/`: what they publish is what is scored.
 
-They share with the parent home what only grows: the lake, so that landing files are taken in once, and the texts' vectors.
-Models are trained anew in there, on what lies before the cutoff. A finished run is used again if its inputs are the same.
+They share with the parent home what only grows: the lake, so that landing files are taken in once, and the texts'
+vectors. Models are trained anew in there, on what lies before the cutoff. A finished run is used again if its
+inputs are the same.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from tideline.window import parse_instant, window_ending
 
 SHARED = ("lake", "quarantine", "ledger.key", "cache")
 """Entries of a home that only grow, or only save time."""
-DECIDES = (("embeddings", "py"), ("plugins/tideline", "py"), ("plugins/tideline", "sql"), ("plugins/tideline", "yml"))
-DECIDES += (("dags", "py"), ("dbt_project", "sql"), ("dbt_project", "yml"), ("dbt_project", "csv"))
+DECIDES = ("embeddings", "plugins/tideline", "dags", "dbt_project")
+KINDS = (".py", ".sql", ".yml", ".csv")
 NOT_IN_A_RUN = ("evaluation", "commands", "ui")
-TOKEN = "evaluation"
+OPENED_BY = "evaluation"
 INTERESTS = "interests"
 
 
@@ -110,9 +111,7 @@ def read_published(publication: Publication, settings: Settings) -> pa.Table:
         ).to_arrow_table()
 
 
-def _run(
-    cutoff: datetime, what: str, variables: dict[str, Any], inputs: str, settings: Settings
-) -> Publication:
+def _run(cutoff: datetime, what: str, variables: dict[str, Any], inputs: str, settings: Settings) -> Publication:
     home = home_of(cutoff, settings)
     inside = _inside(home, variables, settings)
     _share(home, settings)
@@ -130,7 +129,7 @@ def _run(
         raise EvaluationError(f"the run as of {as_of} ({what}) failed, its log is {log}:\n{tail}")
     seconds = round(time.perf_counter() - started, 3)
     if what == INTERESTS:
-        run_id, generation, version = name_run(window_ending("nightly", parse_instant(as_of)), TOKEN), "", ""
+        run_id, generation, version = name_run(window_ending("nightly", parse_instant(as_of)), OPENED_BY), "", ""
     else:
         newest = max(manifest.list_manifests(home), key=lambda entry: entry.fence)
         run_id, generation, version = newest.run_id, newest.generation, newest.model_version
@@ -191,7 +190,9 @@ def _digest(settings: Settings) -> str:
     given = settings.model_dump(mode="json", exclude={"home", "landing", "ledger_secret", "ui_port", "threads"})
     batches = [batch["batch_id"] for batch in list_batches(settings.root)]
     digest.update(json.dumps([given, batches], sort_keys=True, default=str).encode())
-    for file in sorted({file for folder, kind in DECIDES for file in (REPOSITORY / folder).rglob(f"*.{kind}")}):
+    for file in sorted(
+        file for folder in DECIDES for file in (REPOSITORY / folder).rglob("*.*") if file.suffix in KINDS
+    ):
         if not {*NOT_IN_A_RUN, "target"} & set(file.relative_to(REPOSITORY).parts):
             digest.update(f"{file.relative_to(REPOSITORY)}\n".encode() + file.read_bytes())
     digest.update((REPOSITORY / "requirements.lock").read_bytes())

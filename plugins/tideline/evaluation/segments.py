@@ -36,7 +36,7 @@ def user_segments(split: Split, users: Indices, short_window_days: float) -> dic
 
 
 def wanted_new_items(split: Split, mode: Mode) -> tuple[Indices, Indices]:
-    """Return the wanted pairs whose item had its first event in the last 28 days before the cutoff, or none before it."""
+    """Return the wanted pairs whose item had no event, or its first in the 28 days, before the cutoff."""
     history = split.history
     user, item = split.wanted(mode)
     is_new = _greatest(history.item, history.age, history.items) <= RECENT_DAYS

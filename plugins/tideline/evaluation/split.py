@@ -97,7 +97,8 @@ class Split:
         if (code < 0).any():
             raise ValueError(f"{(code < 0).sum()} recommended items are not numbered: name them in `more_items`")
         twice = sum(
-            place.size - np.unique(place * size + key).size for key, size in ((code, self.history.items), (rank, depth + 1))
+            place.size - np.unique(place * size + key).size
+            for key, size in ((code, self.history.items), (rank, depth + 1))
         )
         if twice:
             raise ValueError(f"{twice} items or ranks occur twice in a user's list: metrics would count them twice")

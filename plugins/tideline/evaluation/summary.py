@@ -49,7 +49,17 @@ def _means(
     cutoffs = sorted({key[2] for key in values if key[0] == NDCG and key[3] == mode} - {MEAN})
     table = Table(title=title, title_justify="left")
     table.add_column("model", no_wrap=True)
-    for name in (f"NDCG@{K}", "95%", f"{MODEL} minus it", *cutoffs, "recall", "hit rate", "coverage", "novelty", "diversity"):
+    for name in (
+        f"NDCG@{K}",
+        "95%",
+        f"{MODEL} minus it",
+        *cutoffs,
+        "recall",
+        "hit rate",
+        "coverage",
+        "novelty",
+        "diversity",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     for model in ranked:
         interval = [values.get((f"{NDCG}_{end}", model, MEAN, mode, "all")) for end in ("low", "high")]
@@ -75,7 +85,9 @@ def _segments(ranked: Sequence[str], mode: str, title: str, values: Values) -> T
     table = Table(title=title, title_justify="left")
     table.add_column("model", no_wrap=True)
     for name in names:
-        table.add_column(f"{name}\n{int(values['users', 'all', MEAN, mode, name])} users", justify="right", no_wrap=True)
+        table.add_column(
+            f"{name}\n{int(values['users', 'all', MEAN, mode, name])} users", justify="right", no_wrap=True
+        )
     for model in ranked:
         cells = [_show(values.get((NDCG, model, MEAN, mode, name))) for name in names]
         table.add_row(model, *cells, style="bold" if model == MODEL else None)

@@ -49,9 +49,7 @@ def tune(peer: Peer, split: Split, modes: Iterable[Mode], vectors: RunVectors | 
     return best
 
 
-def better(
-    best: Tuned, settings: Mapping[str, Any], lists: Indices, users: Indices, split: Split, mode: Mode
-) -> Tuned:
+def better(best: Tuned, settings: Mapping[str, Any], lists: Indices, users: Indices, split: Split, mode: Mode) -> Tuned:
     """Return the settings that made the lists if they beat the best so far, else the best."""
     ndcg = float(score_some(lists, users, split, mode)["ndcg"].mean())
     return best if ndcg <= best.ndcg else Tuned(settings, ndcg)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tideline.evaluation.split import Indices, Mode, Split
 from tideline.report import REPOSITORY
 
 NAME = "sasrec"
-GRID: tuple[dict[str, Any], ...] = ({"epochs": 5, "factors": 64}, {"epochs": 20, "factors": 64})
+GRID: tuple[Mapping[str, Any], ...] = ({"epochs": 5, "factors": 64}, {"epochs": 20, "factors": 64})
 ENVIRONMENT = REPOSITORY / ".venv-peers"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 SCRIPT = Path(__file__).with_name("sasrec.py")

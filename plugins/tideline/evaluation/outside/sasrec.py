@@ -1,11 +1,13 @@
-"""SASRec from RecTools (Kang and McAuley, ICDM 2018; loss of gSASRec, Petrov and Macdonald, RecSys 2023), run by the interpreter of the peers' own environment.
+"""SASRec from RecTools, run by the interpreter of the peers' own environment.
 
-It cannot share an environment with Airflow, imports nothing of Tideline and exchanges Parquet only:
+Kang and McAuley, ICDM 2018; the loss is that of gSASRec, Petrov and Macdonald, RecSys 2023. It cannot share an
+environment with Airflow, imports nothing of Tideline and exchanges Parquet only:
 
     python sasrec.py FOLDER
 
-`FOLDER` has `interactions.parquet` (`user`, `item`: numbers; `age`: days before the cutoff), `users.parquet` (`user`) and `settings.json`
-(`epochs`, `factors`, `k`); it gets `repeats.parquet` and `new.parquet` (`user`, `rank`, `item`), the latter without what the user has had.
+`FOLDER` has `interactions.parquet` (`user`, `item`: numbers; `age`: days before the cutoff), `users.parquet` (`user`)
+and `settings.json` (`epochs`, `factors`, `k`); it gets `repeats.parquet` and `new.parquet` (`user`, `rank`, `item`),
+the latter without what the user has had.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 SEED = 17
-LONGEST = 100
+LONGEST = 50
 """Events of a user that the model reads, the newest."""
 
 
@@ -46,6 +49,11 @@ def main(folder: Path) -> None:
         }
     )
     dataset = Dataset.construct(interactions)
+
+    def make_trainer() -> Any:
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False)
+        return Trainer(max_epochs=settings["epochs"], accelerator="cpu", deterministic=True, **quiet)
+
     model = SASRecModel(
         n_factors=settings["factors"],
         n_blocks=2,
@@ -55,10 +63,10 @@ def main(folder: Path) -> None:
         batch_size=128,
         epochs=settings["epochs"],
         loss="gBCE",
-        n_negatives=128,
+        n_negatives=32,
         verbose=0,
         deterministic=True,
-        get_trainer_func=_trainer(Trainer, settings["epochs"]),
+        get_trainer_func=make_trainer,
     )
     model.fit(dataset)
     users = pd.read_parquet(folder / "users.parquet")["user"].to_numpy()
@@ -68,21 +76,6 @@ def main(folder: Path) -> None:
         )
         found = found.rename(columns={Columns.User: "user", Columns.Item: "item", Columns.Rank: "rank"})
         found[["user", "rank", "item"]].to_parquet(folder / f"{mode}.parquet", index=False)
-
-
-def _trainer(trainer_class, epochs):  # type: ignore[no-untyped-def]
-    def make():  # type: ignore[no-untyped-def]
-        return trainer_class(
-            max_epochs=epochs,
-            accelerator="cpu",
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            deterministic=True,
-        )
-
-    return make
 
 
 if __name__ == "__main__":

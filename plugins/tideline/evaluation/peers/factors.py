@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tideline.evaluation.peers.peer import NOTHING, Peer, Scorer
 from tideline.evaluation.split import History, Indices
@@ -13,7 +14,7 @@ THREADS = 2
 
 
 def fit_als(history: History, *, factors: int, regularization: float, alpha: float) -> Scorer:
-    """Score items by implicit ALS (Hu, Koren and Volinsky, ICDM 2008), as `implicit` has it, on pairs without weights."""
+    """Score items by implicit ALS (Hu, Koren and Volinsky, ICDM 2008), as `implicit` has it, on plain pairs."""
     from implicit.cpu.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits
@@ -32,14 +33,12 @@ def fit_als(history: History, *, factors: int, regularization: float, alpha: flo
     user_factors, item_factors = np.asarray(model.user_factors), np.asarray(model.item_factors)
     absent = np.bincount(history.pairs.indices, minlength=history.items) == 0
 
-    def score(users: Indices) -> np.ndarray:
-        scores = user_factors[users] @ item_factors.T
+    def score(users: Indices) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = user_factors[users] @ item_factors.T
         scores[:, absent] = NOTHING
         return scores
 
     return score
 
 
-PEERS = (
-    Peer("als", fit_als, {"factors": (32, 128), "regularization": (0.01, 10.0), "alpha": (1.0, 10.0)}),
-)
+PEERS = (Peer("als", fit_als, {"factors": (32, 128), "regularization": (0.01, 10.0), "alpha": (1.0, 10.0)}),)

@@ -33,7 +33,7 @@ def fit_item_knn(history: History, *, neighbours: int, weighting: str) -> Scorer
         model.fit(pairs, show_progress=False)
     likeness = csr_matrix(model.similarity)
 
-    def score(users: Indices) -> np.ndarray:
+    def score(users: Indices) -> NDArray[np.float32]:
         scores = np.asarray((pairs[users] @ likeness).todense(), dtype=np.float32)
         scores[scores <= 0] = NOTHING
         return scores
@@ -53,7 +53,7 @@ def fit_ease(history: History, *, penalty: float) -> Scorer:
     np.fill_diagonal(weights, 0)
     weights = weights.astype(np.float32)
 
-    def score(users: Indices) -> np.ndarray:
+    def score(users: Indices) -> NDArray[np.float32]:
         scores = np.full((users.size, history.items), NOTHING, dtype=np.float32)
         scores[:, chosen] = pairs[users] @ weights
         return scores
@@ -62,7 +62,7 @@ def fit_ease(history: History, *, penalty: float) -> Scorer:
 
 
 def _gram(pairs: Any) -> NDArray[np.float64]:
-    """Return how many users each two items share, `[items, items]`. Dense blocks of users beat a sparse product here."""
+    """Return how many users each two items share, `[items, items]`. Dense blocks beat a sparse product here."""
     gram = np.zeros((pairs.shape[1],) * 2)
     for first in range(0, pairs.shape[0], USERS_A_BLOCK):
         block = pairs[first : first + USERS_A_BLOCK].toarray()

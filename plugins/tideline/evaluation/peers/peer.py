@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tideline.evaluation.split import History, Indices
+from tideline.evaluation.split import Indices
 
 NOTHING = np.float32(-np.inf)
 """Score of an item that a peer does not recommend to a user."""

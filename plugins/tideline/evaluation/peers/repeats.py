@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tideline.evaluation.peers.peer import NOTHING, Peer, Scorer
 from tideline.evaluation.split import History, Indices
+
 TIE = 1e-4
 """What being had by everybody adds to a pair's value."""
 
@@ -23,7 +25,7 @@ def fit_own_history(history: History, *, half_life: float | None) -> Scorer:
     # Less than the least difference that counts, more than nothing.
     own.data += TIE * owners[own.indices] / history.users
 
-    def score(users: Indices) -> np.ndarray:
+    def score(users: Indices) -> NDArray[np.float32]:
         return _dense(own[users], history.items)
 
     return score
@@ -34,9 +36,10 @@ def fit_tifu_knn(
 ) -> Scorer:
     """Score items by TIFU-kNN (Hu, He, Gao and Zhang, SIGIR 2020, https://arxiv.org/abs/2006.00556).
 
-    A user's baskets are what he had at one day. They are cut into `groups` of equal size, oldest first; a basket counts `within` to the power
-    of its distance from the end of its group, a group `across` to the power of its distance from the last; both are means. The
-    user's vector is mixed with the mean of his nearest `neighbours` (Euclidean): `alpha` of his own, the rest of theirs.
+    A user's baskets are what he had on one day. They are cut into `groups` of equal size, oldest first; a basket counts
+    `within` to the power of its distance from the end of its group, a group `across` to the power of its distance from
+    the last; both are means. The user's vector is mixed with the mean of his nearest `neighbours` (Euclidean): `alpha`
+    of his own, the rest of theirs.
     """
     vectors = user_vectors(history, groups, within, across)
     return mixed_with_neighbours(vectors, history.items, neighbours, alpha)
@@ -74,7 +77,7 @@ def mixed_with_neighbours(vectors: Any, items: int, neighbours: int, alpha: floa
     transposed = vectors.T.tocsr()
     k = min(neighbours, vectors.shape[0] - 1)
 
-    def score(users: Indices) -> np.ndarray:
+    def score(users: Indices) -> NDArray[np.float32]:
         own = vectors[users]
         mixed = own * alpha
         if k > 0:
@@ -95,8 +98,8 @@ def _selection(rows: Indices, columns: int) -> Any:
     return csr_array((np.ones(rows.size), rows.ravel(), np.arange(count + 1) * k), shape=(count, columns))
 
 
-def _dense(scores: Any, items: int) -> np.ndarray:
-    dense: np.ndarray = scores.toarray().astype(np.float32)
+def _dense(scores: Any, items: int) -> NDArray[np.float32]:
+    dense: NDArray[np.float32] = scores.toarray().astype(np.float32)
     dense[dense <= 0] = NOTHING
     return dense
 

@@ -1,4 +1,4 @@
-"""Cosine of text vectors: with the mean of the user's events, plain and decayed, and with the vectors of a run's windows."""
+"""Cosine of text vectors: with the mean of the user's events, plain and decayed, and with a run's window vectors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fit_window(history: History, vectors: RunVectors, *, window: str) -> Scorer:
 
 def fit_gate(history: History, vectors: RunVectors, *, gate: float) -> Scorer:
     """Score items by the cosine with `gate` of the long and the rest of the short vector, the same for everybody."""
-    has_long, has_short = (part.any(axis=1) for part in (vectors.long, vectors.short))
+    has_long, has_short = (np.square(part).sum(axis=1) > 0 for part in (vectors.long, vectors.short))
     fused, _, _ = fuse(vectors.long, vectors.short, has_long, has_short, gate)
     return cosine_scorer(fused, vectors.items)
 

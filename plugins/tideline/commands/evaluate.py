@@ -32,7 +32,9 @@ from tideline.run import write_atomically
 REPEATS = "repeats_allowed"
 
 
-def evaluate(settings: Settings, cutoffs: str | None = None, horizon_days: float = 7, *, slow: bool = False) -> list[Figure]:
+def evaluate(
+    settings: Settings, cutoffs: str | None = None, horizon_days: float = 7, *, slow: bool = False
+) -> list[Figure]:
     """Score Tideline and its peers on the days after each cutoff, show the figures and keep them.
 
     They go to `reports/evaluate.json` and `reports/evaluate.png`, and to `evaluation/*.json`, from where the next
@@ -136,11 +138,17 @@ def _check(split: Split, modes: Sequence[Mode]) -> None:
 def _say(plan: Plan, horizon_days: float) -> None:
     listed = ", ".join(f"{cutoff:%Y-%m-%d %H:%M}" for cutoff in plan.cutoffs)
     why = f" (the last with at least {plan.enough} test users)" if plan.enough else ""
-    print(f"Cutoffs{why}: {listed}; {horizon_days:g} days after each; peers tuned at {plan.tuning:%Y-%m-%d %H:%M}", flush=True)
+    print(
+        f"Cutoffs{why}: {listed}; {horizon_days:g} days after each; peers tuned at {plan.tuning:%Y-%m-%d %H:%M}",
+        flush=True,
+    )
 
 
 def _keep(
-    figures: Sequence[Figure], made: Mapping[datetime, Mapping[Mode, Publication]], horizon_days: float, settings: Settings
+    figures: Sequence[Figure],
+    made: Mapping[datetime, Mapping[Mode, Publication]],
+    horizon_days: float,
+    settings: Settings,
 ) -> None:
     """Write what the next commit takes into `quality_metrics`: one file a mode, named by what it was measured on."""
     for mode, last in made[max(made)].items():
@@ -148,10 +156,9 @@ def _keep(
         rows = [
             {name: figure[name] for name in ("metric", "subject", "value", "unit")}
             for figure in figures
-            if f"/{mode}/" in figure["subject"] and (f"/{MEAN}/" in figure["subject"] or figure["subject"].endswith("/all"))
+            if f"/{mode}/" in figure["subject"]
+            and (f"/{MEAN}/" in figure["subject"] or figure["subject"].endswith("/all"))
         ]
         content = {"generation": last.generation, "as_of": last.cutoff, "generations": generations, "rows": rows}
         name = f"{mode}-{horizon_days:g}d-{len(made)}x-{last.generation}"
-        write_atomically(
-            settings.root / "evaluation" / f"{name}.json", json.dumps(content, indent=2, allow_nan=False)
-        )
+        write_atomically(settings.root / "evaluation" / f"{name}.json", json.dumps(content, indent=2, allow_nan=False))
