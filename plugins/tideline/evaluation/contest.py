@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tideline.evaluation.metrics import K, Scores, coverage, describe_lists, score_lists
-from tideline.evaluation.outside import GRID, NAME, provide_environment, sasrec_lists
+from tideline.evaluation.outside import GRID, NAME, find_interpreter, sasrec_lists
 from tideline.evaluation.peers import PEERS
 from tideline.evaluation.peers.text import LEARNED_GATE
 from tideline.evaluation.segments import NEW_ITEMS, user_segments, wanted_new_items
@@ -100,7 +100,7 @@ def compete(
 def _ask_sasrec(
     tuning: Ground, tests: Sequence[Ground], modes: Sequence[Mode], places: Mapping[tuple[datetime, Mode], Place]
 ) -> dict[Mode, Tuned]:
-    python = provide_environment()
+    python = find_interpreter()
     users = tuning_users(tuning.split, modes)
     best = {mode: Tuned(GRID[0]) for mode in modes}
     tried: Sequence[Mapping[str, Any]] = GRID if any(part.size for part in users.values()) else ()

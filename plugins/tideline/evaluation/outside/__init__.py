@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,38 +21,24 @@ from tideline.report import REPOSITORY
 
 NAME = "sasrec"
 GRID: tuple[Mapping[str, Any], ...] = ({"epochs": 5, "factors": 64}, {"epochs": 20, "factors": 64})
-ENVIRONMENT = REPOSITORY / ".venv-peers"
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 SCRIPT = Path(__file__).with_name("sasrec.py")
 
 
 class OutsideError(RunError):
-    """The second environment cannot be made, or its program failed; the message ends with what it said."""
+    """The second environment is missing, or its program failed; the message ends with what it said."""
 
 
-def provide_environment() -> Path:
-    """Make the second environment, unless there is one of the same requirements; return its interpreter.
-
-    uv installs, and does not read pip's configuration: where pip was told of more places with wheels, uv is told too.
+def find_interpreter() -> Path:
+    """Return the interpreter of the second environment, which the Makefile makes from `requirements.txt`.
 
     Raises
     ------
     OutsideError
-        If a package cannot be had.
+        If it was not made.
     """
-    python = ENVIRONMENT / "bin" / "python"
-    marker = ENVIRONMENT / "installed"
-    digest = sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if marker.exists() and marker.read_text() == digest:
-        return python
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if uv is None:
-        raise OutsideError("uv is not installed beside this interpreter: run `make install`")
-    links = os.environ.get("PIP_FIND_LINKS")
-    more = ["--find-links", links] if links else []
-    _check([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT)])
-    _check([uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(REQUIREMENTS), *more])
-    marker.write_text(digest)
+    python = REPOSITORY / ".venv-peers" / "bin" / "python"
+    if not python.exists():
+        raise OutsideError(f"{python} is not there: `make evaluate PEERS=all` installs it")
     return python
 
 
