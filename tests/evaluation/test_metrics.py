@@ -7,10 +7,10 @@ from math import log2
 import numpy as np
 import pyarrow as pa
 import pytest
+from evaluation.arrays import split_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.arrays import split_of
 from tideline.evaluation.metrics import coverage, describe_lists, score_lists, score_table
 
 WANTED = {"ann": "bdz", "bob": "a", "cid": "a", "eve": "ab"}
@@ -28,7 +28,7 @@ def test_by_hand():
     split = split_of([*history, *later], more_items=pa.array(list("abcdepqxyz")))
     scores = score_table(table(SHOWN), split, "repeats", k=3)
     ideal = 1 + 1 / log2(3) + 1 / log2(4)
-    # ann: b at rank 2 counts, d at rank 4 is past k; three wanted, so the ideal fills all three places. cid has no list.
+    # ann: b at rank 2 counts, d at rank 4 is past k; three wanted, so the ideal fills all places; cid has no list.
     assert scores["ndcg"] == pytest.approx([(1 / log2(3)) / ideal, 0, 0, (1 / log2(4)) / (1 + 1 / log2(3))])
     assert scores["recall"] == pytest.approx([1 / 3, 0, 0, 1 / 2])
     assert scores["hit_rate"].tolist() == [1, 0, 0, 1]

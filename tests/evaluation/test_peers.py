@@ -6,10 +6,10 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from evaluation.arrays import by_name, everybody, split_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.arrays import by_name, everybody, split_of
 from tideline.evaluation.peers import PEERS, best_of, rank_items
 from tideline.evaluation.peers.repeats import user_vectors
 from tideline.evaluation.vectors import RunVectors
@@ -34,7 +34,9 @@ def random_rows(seed, users=30, items=20, events=300):
     ]
 
 
-@given(st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=4, max_size=4), min_size=1), st.integers(1, 6))
+@given(
+    st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=4, max_size=4), min_size=1), st.integers(1, 6)
+)
 def test_best_of_is_a_stable_sort(rows, k):
     scores = np.array(rows, dtype=np.float32)
     for row, found in zip(rows, best_of(scores, k), strict=True):
@@ -52,11 +54,11 @@ def test_best_of_is_a_stable_sort(rows, k):
     ],
 )
 def test_popular(name, count, new, expected):
-    assert lists(name, split_of(EVENTS), new=new, days=7.0 if name == "popular_7d" else None, count=count) == expected
+    assert lists(name, split_of(EVENTS), new=new, count=count) == expected
 
 
 def test_popular_leaves_out_what_nobody_had_lately():
-    assert lists("popular_7d", split_of([*EVENTS, ("dan", "d", -8)]), days=7.0, count="users")["dan"] == ["a", "b", "c"]
+    assert lists("popular_7d", split_of([*EVENTS, ("dan", "d", -8)]), count="users")["dan"] == ["a", "b", "c"]
 
 
 def test_item_knn_is_the_cosine_of_the_items_users():
@@ -145,7 +147,7 @@ def test_cosines_of_mean_text_vectors():
     items = np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32)
     none = np.zeros((2, 2), dtype=np.float32)
     vectors = RunVectors(items, none, none, none, gate_is_learned=False)
-    plain = BY_NAME["text_mean"].fit(split.history, vectors, half_life=None)(everybody(split))
+    plain = BY_NAME["text_mean"].fit(split.history, vectors)(everybody(split))
     assert plain[0, :2] == pytest.approx([0.5**0.5, 0.5**0.5]) and plain[0, 2] == -np.inf
     assert (plain[1] == -np.inf).all()  # nothing that bob had has a vector
     decayed = BY_NAME["text_decayed"].fit(split.history, vectors, half_life=30.0)(everybody(split))
@@ -158,11 +160,11 @@ def test_windows_and_gates():
     long, short = items[[0, 1]], np.array([[0, 1], [0, 0]], dtype=np.float32)
     vectors = RunVectors(items, long, short, short, gate_is_learned=True)
     users = everybody(split)
-    assert by_name(split, rank_items(BY_NAME["long_only"].fit(split.history, vectors, window="long"), users, 1), users) == {
+    assert by_name(split, rank_items(BY_NAME["long_only"].fit(split.history, vectors), users, 1), users) == {
         "ann": ["a"],
         "bob": ["b"],
     }
-    assert lists("short_only", split, 1, vectors=vectors, window="short") == {"ann": ["b"], "bob": []}
+    assert lists("short_only", split, 1, vectors=vectors) == {"ann": ["b"], "bob": []}
     assert lists("fixed_gate", split, 1, vectors=vectors, gate=0.9) == {"ann": ["a"], "bob": ["b"]}
     assert lists("fixed_gate", split, 1, vectors=vectors, gate=0.1) == {"ann": ["b"], "bob": ["b"]}
-    assert lists("learned_gate", split, 1, vectors=vectors, window="fused") == {"ann": ["b"], "bob": []}
+    assert lists("learned_gate", split, 1, vectors=vectors) == {"ann": ["b"], "bob": []}

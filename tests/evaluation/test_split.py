@@ -7,10 +7,10 @@ from datetime import UTC
 import numpy as np
 import pyarrow as pa
 import pytest
+from evaluation.arrays import CUTOFF, events, split_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.arrays import CUTOFF, events, split_of
 from tideline.evaluation.split import split_at
 
 

@@ -12,6 +12,7 @@ from tideline.evaluation.figures import DIFFERENCE, MEAN, NDCG, Figure
 from tideline.evaluation.metrics import K
 
 WIDTH = 150
+BESIDE = ("recall", "hit_rate", "coverage", "novelty", "diversity")
 MODES = {"repeats": "repeats allowed", "new": "new items only"}
 Values = Mapping[tuple[str, str, str, str, str], float]
 
@@ -39,58 +40,38 @@ def print_summary(figures: Sequence[Figure], chosen: Chosen, title: str) -> None
         )
         if ranked:
             console.print(_means(ranked, mode, f"{title}, {name}", values, gaps))
-            console.print(_segments(ranked, mode, f"NDCG@{K} by segment, means over the cutoffs, {name}", values))
+            console.print(_places(ranked, mode, f"NDCG@{K} by cutoff and, as means over them, by segment", values))
     console.print(_settings(chosen))
 
 
 def _means(
     ranked: Sequence[str], mode: str, title: str, values: Values, gaps: Mapping[tuple[str, str, str], float]
 ) -> Table:
-    cutoffs = sorted({key[2] for key in values if key[0] == NDCG and key[3] == mode} - {MEAN})
     table = Table(title=title, title_justify="left")
     table.add_column("model", no_wrap=True)
-    for name in (
-        f"NDCG@{K}",
-        "95%",
-        f"{MODEL} minus it",
-        *cutoffs,
-        "recall",
-        "hit rate",
-        "coverage",
-        "novelty",
-        "diversity",
-    ):
+    for name in (f"NDCG@{K} (95%)", f"{MODEL} minus it (95%)", *(metric.replace("_", " ") for metric in BESIDE)):
         table.add_column(name, justify="right", no_wrap=True)
     for model in ranked:
-        interval = [values.get((f"{NDCG}_{end}", model, MEAN, mode, "all")) for end in ("low", "high")]
+        own = [values.get((f"{NDCG}{end}", model, MEAN, mode, "all")) for end in ("", "_low", "_high")]
         gap = [gaps.get((f"{DIFFERENCE}{end}", model, mode)) for end in ("", "_low", "_high")]
-        cells = [
-            _show(values.get((NDCG, model, MEAN, mode, "all"))),
-            f"{_show(interval[0])} to {_show(interval[1])}",
-            "" if gap[0] is None else f"{gap[0]:+.4f} ({gap[1] or 0:+.4f} to {gap[2] or 0:+.4f})",
-            *(_show(values.get((NDCG, model, cutoff, mode, "all"))) for cutoff in cutoffs),
-            *(
-                _show(values.get((f"{metric}@{K}", model, MEAN, mode, "all")))
-                for metric in ("recall", "hit_rate", "coverage", "novelty", "diversity")
-            ),
-        ]
-        table.add_row(model, *cells, style="bold" if model == MODEL else None)
-    users = [values.get(("users", "all", where, mode, "all"), 0) for where in (MEAN, *cutoffs)]
-    table.add_row("users", str(int(users[0])), "", "", *(str(int(count)) for count in users[1:]), style="dim")
+        beside = (_show(values.get((f"{metric}@{K}", model, MEAN, mode, "all"))) for metric in BESIDE)
+        table.add_row(model, _with_interval(own), _with_interval(gap, "+"), *beside, style=_style(model))
     return table
 
 
-def _segments(ranked: Sequence[str], mode: str, title: str, values: Values) -> Table:
-    names = list(dict.fromkeys(key[4] for key in values if key[0] == "users" and key[2:4] == (MEAN, mode)))
+def _places(ranked: Sequence[str], mode: str, title: str, values: Values) -> Table:
+    cutoffs = sorted({key[2] for key in values if key[0] == NDCG and key[3] == mode} - {MEAN})
+    segments = list(dict.fromkeys(key[4] for key in values if key[0] == "users" and key[2:4] == (MEAN, mode)))
+    columns = [(cutoff, "all") for cutoff in cutoffs] + [(MEAN, segment) for segment in segments if segment != "all"]
     table = Table(title=title, title_justify="left")
-    table.add_column("model", no_wrap=True)
-    for name in names:
-        table.add_column(
-            f"{name}\n{int(values['users', 'all', MEAN, mode, name])} users", justify="right", no_wrap=True
-        )
+    table.add_column("model\nusers", no_wrap=True)
+    for where, segment in columns:
+        name = where if segment == "all" else segment.replace("_", " ")
+        users = int(values["users", "all", where, mode, segment])
+        table.add_column(f"{name}\n{users}", justify="right", no_wrap=True)
     for model in ranked:
-        cells = [_show(values.get((NDCG, model, MEAN, mode, name))) for name in names]
-        table.add_row(model, *cells, style="bold" if model == MODEL else None)
+        cells = (_show(values.get((NDCG, model, where, mode, segment))) for where, segment in columns)
+        table.add_row(model, *cells, style=_style(model))
     return table
 
 
@@ -99,9 +80,23 @@ def _settings(chosen: Chosen) -> Table:
     for name in ("peer", *MODES.values()):
         table.add_column(name, no_wrap=True)
     for peer, modes in chosen.items():
+        if not any(tuned.settings for tuned in modes.values()):
+            continue
         table.add_row(peer, *(str(modes[mode]) if mode in modes else "" for mode in MODES))  # type: ignore[index]
     return table
 
 
 def _show(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def _with_interval(found: Sequence[float | None], sign: str = "") -> str:
+    value, *bounds = found
+    if value is None:
+        return ""
+    told = " to ".join(f"{bound:{sign}.4f}" for bound in bounds if bound is not None)
+    return f"{value:{sign}.4f} ({told})"
+
+
+def _style(model: str) -> str | None:
+    return "bold" if model == MODEL else None

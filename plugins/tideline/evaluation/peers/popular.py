@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from tideline.evaluation.peers.peer import NOTHING, Peer, Scorer
@@ -20,6 +22,6 @@ def fit_popular(history: History, *, days: float | None, count: str) -> Scorer:
 
 
 PEERS = tuple(
-    Peer(name, fit_popular, {"days": (days,), "count": ("users", "events")})
+    Peer(name, partial(fit_popular, days=days), {"count": ("users", "events")})
     for name, days in (("popular", None), ("popular_7d", 7.0), ("popular_28d", 28.0))
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,10 +52,10 @@ def cosine_scorer(queries: NDArray[np.float32], vectors: NDArray[np.float32]) ->
 LEARNED_GATE = "learned_gate"
 
 PEERS = (
-    Peer("text_mean", fit_text, {"half_life": (None,)}, needs_vectors=True),
+    Peer("text_mean", partial(fit_text, half_life=None), {}, needs_vectors=True),
     Peer("text_decayed", fit_text, {"half_life": (3.0, 7.0, 30.0, 90.0, 365.0)}, needs_vectors=True),
-    Peer("long_only", fit_window, {"window": ("long",)}, needs_vectors=True),
-    Peer("short_only", fit_window, {"window": ("short",)}, needs_vectors=True),
+    Peer("long_only", partial(fit_window, window="long"), {}, needs_vectors=True),
+    Peer("short_only", partial(fit_window, window="short"), {}, needs_vectors=True),
     Peer("fixed_gate", fit_gate, {"gate": (0.1, 0.3, 0.5, 0.7, 0.9)}, needs_vectors=True),
-    Peer(LEARNED_GATE, fit_window, {"window": ("fused",)}, needs_vectors=True),
+    Peer(LEARNED_GATE, partial(fit_window, window="fused"), {}, needs_vectors=True),
 )
