@@ -71,11 +71,7 @@ def publish_at(cutoff: datetime, modes: Sequence[Mode], settings: Settings) -> d
     EvaluationError
         If a run fails.
     """
-    inputs = _digest(settings)
-    home = home_of(cutoff, settings)
-    # A fresh home: nothing that other inputs, or a later night, have trained may be in it.
-    if any(done.inputs != inputs for done in _finished(home)):
-        shutil.rmtree(home)
+    home, inputs = _clear(cutoff, settings)
     published = {}
     for mode in modes:
         variables = settings.vars | {"repeats_allowed": mode == "repeats"}
@@ -85,10 +81,7 @@ def publish_at(cutoff: datetime, modes: Sequence[Mode], settings: Settings) -> d
 
 def interests_at(cutoff: datetime, settings: Settings) -> Publication:
     """Make the vectors of the windows at a cutoff, without publishing; raises like `publish_at`."""
-    inputs = _digest(settings)
-    home = home_of(cutoff, settings)
-    if any(done.inputs != inputs for done in _finished(home)):
-        shutil.rmtree(home)
+    home, inputs = _clear(cutoff, settings)
     return _read(home, INTERESTS) or _run(cutoff, INTERESTS, dict(settings.vars), inputs, settings)
 
 
@@ -174,9 +167,16 @@ def _link(place: Path, target: Path) -> None:
         place.symlink_to(target, target_is_directory=target.is_dir())
 
 
-def _finished(home: Path) -> list[Publication]:
-    found = [_read(home, what) for what in ("repeats", "new", INTERESTS)]
-    return [publication for publication in found if publication]
+def _clear(cutoff: datetime, settings: Settings) -> tuple[Path, str]:
+    """Return the home of a cutoff and the hash of the inputs, without what other inputs or a run that was cut off left.
+
+    Models are trained in there: none of other inputs may be found by a run.
+    """
+    inputs, home = _digest(settings), home_of(cutoff, settings)
+    finished = [done for done in (_read(home, what) for what in ("repeats", "new", INTERESTS)) if done]
+    if home.exists() and (not finished or any(done.inputs != inputs for done in finished)):
+        shutil.rmtree(home)
+    return home, inputs
 
 
 def _read(home: Path, what: str) -> Publication | None:

@@ -71,9 +71,13 @@ class Split:
         """Return the wanted pairs: all of them (`repeats`), or those that the history does not hold (`new`)."""
         if mode == "repeats":
             return self.test_user, self.test_item
+        return self.test_user[self._is_new], self.test_item[self._is_new]
+
+    @cached_property
+    def _is_new(self) -> NDArray[np.bool_]:
         known = np.unique(self.history.user * self.history.items + self.history.item)
-        new = ~np.isin(self.test_user * self.history.items + self.test_item, known)
-        return self.test_user[new], self.test_item[new]
+        is_new: NDArray[np.bool_] = ~np.isin(self.test_user * self.history.items + self.test_item, known)
+        return is_new
 
     def test_users(self, mode: Mode) -> Indices:
         """Return the users with a wanted item, ascending."""
