@@ -69,6 +69,8 @@ def evaluate(
     else:
         plan = choose_cutoffs(known_events(settings, end), end, horizon_days)
     _say(plan, horizon_days)
+    for cutoff in plan.cutoffs:
+        _check(_split(cutoff, horizon_days, settings, None), modes)
     seconds: dict[str, float] = {"events": time.perf_counter() - started}
     made: dict[datetime, dict[Mode, Publication]] = {}
     for cutoff in plan.cutoffs:
@@ -77,8 +79,6 @@ def evaluate(
             seconds[f"run {cutoff:%Y-%m-%dT%H:%M}/{mode}"] = publication.seconds
             print(f"  published as of {cutoff:%Y-%m-%d %H:%M} ({mode}): {publication.generation}", flush=True)
     grounds = [_ground(cutoff, horizon_days, made[cutoff], settings) for cutoff in plan.cutoffs]
-    for ground in grounds:
-        _check(ground.split, modes)
     print("  asking the peers ...", flush=True)
     places, chosen, taken = compete(_tuning_ground(plan, horizon_days, settings), grounds, modes, slow=slow)
     seconds |= {f"peer {name}": value for name, value in taken.items()}
