@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tideline.evaluation.peers.peer import NOTHING, Peer, Scorer
 from tideline.evaluation.split import History, Indices
 
-EASE_ITEMS = 8_000
-"""EASE inverts a matrix of items times items: beyond the most popular 8,000 it would take minutes and gigabytes."""
+EASE_ITEMS = 6_000
+"""EASE inverts a matrix of items times items: beyond the most popular 6,000 it would take minutes and gigabytes."""
 USERS_A_BLOCK = 4096
 THREADS = 2
 
@@ -48,7 +48,7 @@ def fit_ease(history: History, *, penalty: float) -> Scorer:
     pairs = history.pairs[:, chosen]
     gram = _gram(pairs)
     gram[np.diag_indices_from(gram)] += penalty
-    inverse = np.linalg.inv(gram)
+    inverse = _inverse(gram)
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
     weights = weights.astype(np.float32)
@@ -59,6 +59,19 @@ def fit_ease(history: History, *, penalty: float) -> Scorer:
         return scores
 
     return score
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Invert a symmetric positive definite matrix by Cholesky: half the work of the general way."""
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    factor, failed = dpotrf(matrix, lower=True)
+    inverse, also_failed = dpotri(factor, lower=True, overwrite_c=True)
+    if failed or also_failed:
+        raise ValueError("EASE: its matrix is not positive definite, the penalty must be above 0")
+    lower = np.tril(inverse)
+    whole: NDArray[np.float64] = lower + np.tril(lower, -1).T
+    return whole
 
 
 def _gram(pairs: Any) -> NDArray[np.float64]:
