@@ -8,6 +8,8 @@ LIMIT ?= 20
 BENCH_ROWS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS_LOCK := plugins/tideline/evaluation/outside/requirements.txt
+PEERS_INSTALLED := .venv-peers/.installed-$(shell cksum < $(PEERS_LOCK) | cut -d' ' -f1)
 INSTALLED := $(VENV)/.installed-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 # Settings given on the command line reach the commands through the environment only.
@@ -19,6 +21,8 @@ ifdef VARS
 export TIDELINE_VARS := $(VARS)
 endif
 export TIDELINE_AS_OF := $(AS_OF)
+export TIDELINE_CUTOFF := $(CUTOFF)
+export TIDELINE_PEERS := $(PEERS)
 export TIDELINE_QUERY := $(QUERY)
 export TIDELINE_GENERATION := $(GENERATION)
 export TIDELINE_BATCH := $(BATCH)
@@ -49,8 +53,9 @@ quarantine: install
 		$${TIDELINE_RULE:+--rule "$$TIDELINE_RULE"} $${TIDELINE_ROWS:+--rows "$$TIDELINE_ROWS"} \
 		$${TIDELINE_SET:+--set "$$TIDELINE_SET"} $${TIDELINE_REASON:+--reason "$$TIDELINE_REASON"}
 
-evaluate: install
-	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)"
+evaluate: install $(if $(filter all,$(PEERS)),$(PEERS_INSTALLED))
+	@$(BIN)/python -m tideline evaluate --horizon "$(HORIZON)" $${TIDELINE_CUTOFF:+--cutoff "$$TIDELINE_CUTOFF"} \
+		$${TIDELINE_PEERS:+--peers "$$TIDELINE_PEERS"}
 
 bench-scheduler: install
 	@$(BIN)/python -m tideline bench-scheduler
@@ -103,6 +108,13 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@rm -f $(VENV)/.installed-* && touch $@
 
+# Peers that cannot share the lock; evaluation exchanges Parquet with them.
+$(PEERS_INSTALLED): $(PEERS_LOCK) | install
+	@echo "Installing the peers that cannot share the lock into .venv-peers ..."
+	@test -x .venv-peers/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-peers
+	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r $< $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"}
+	@rm -f .venv-peers/.installed-* && touch $@
+
 lock: install
 	@uv=$$($(BIN)/uv --version | cut -d' ' -f2); { echo "# Made by 'make lock'; installed by 'make install' with uv of this version:"; echo "# uv==$$uv"; \
 		$(BIN)/uv pip compile --quiet --all-extras pyproject.toml --python-version 3.11 --no-annotate --no-header \
@@ -110,4 +122,4 @@ lock: install
 	@mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target

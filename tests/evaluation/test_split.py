@@ -2,78 +2,85 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from evaluation.arrays import CUTOFF, events, split_of
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tideline.evaluation.split import split_events
-
-CUTOFF = datetime(2020, 6, 1)
+from tideline.evaluation.split import split_at
 
 
-def write_events(file, rows):
-    """Rows of (event_id, user_id, item_id, event_type, hours after the cutoff)."""
-    columns = list(zip(*rows, strict=True)) or [[]] * 5
-    text = [pa.array(list(column), pa.string()) for column in columns[:4]]
-    at = pa.array([CUTOFF + timedelta(hours=hours) for hours in columns[4]], pa.timestamp("us"))
-    landed = pa.array([CUTOFF] * len(at), pa.timestamp("us"))
-    batch = pa.array([file.stem] * len(at), pa.string())
-    names = ["event_id", "user_id", "item_id", "event_type", "event_at", "landed_at", "batch_id"]
-    pq.write_table(pa.table([*text, at, landed, batch], names), file)
-    return file
+def pairs(split, user, item):
+    return [(split.user_id[int(u)].as_py(), split.item_id[int(i)].as_py()) for u, i in zip(user, item, strict=True)]
 
 
-def pairs(table):
-    return [(row["user_id"], row["item_id"]) for row in table.to_pylist()]
+def test_by_hand():
+    rows = [("ann", "a", -1), ("bob", "a", -2), ("ann", "a", 0), ("ann", "b", 0.99), ("ann", "c", 1), ("new", "a", 0.5)]
+    split = split_of([*rows, ("ann", "b", 0.1)], 1)
+    assert split.user_id.to_pylist() == ["ann", "bob"] and split.item_id.to_pylist() == ["a", "b"]
+    assert pairs(split, *split.wanted("repeats")) == [("ann", "a"), ("ann", "b")]
+    assert pairs(split, *split.wanted("new")) == [("ann", "b")]
+    assert split.history.age.tolist() == [2.0, 1.0]
+    assert split.history.matrix().toarray().tolist() == [[1, 0], [1, 0]]
 
 
-def test_by_hand(tmp_path):
-    first = write_events(
-        tmp_path / "a.parquet",
-        [
-            ("e1", "ann", "a", "view", -1),
-            ("e2", "ann", "a", "view", 0),
-            ("e3", "ann", "b", "view", 23.9),
-            ("e4", "ann", "b", "view", 1),
-            ("e5", "ann", "c", "view", 24),
-            ("e6", "new", "a", "view", 1),
-            ("e7", "ann", "d", "exposure", 1),
-            ("e8", "ann", None, "search", 1),
-            ("e9", "ann", "e", "exposure", -1),
-        ],
-    )
-    again = write_events(tmp_path / "b.parquet", [("e1", "ann", "a", "view", -1), ("f1", "bob", "a", "view", -2)])
-    split = split_events([first, again], CUTOFF.replace(tzinfo=UTC), 1, {"exposure"})
+def test_what_was_taken_back_by_the_end_of_the_horizon_is_not_wanted():
+    known = events([("ann", "a", -1), ("ann", "b", -1)])
+    later = events([("ann", "a", -1), ("ann", "c", 2)])
+    split = split_at(known, later, CUTOFF.replace(tzinfo=UTC), 7)
     assert split.cutoff == CUTOFF
-    assert pairs(split.history) == [("ann", "a"), ("bob", "a")]
-    assert pairs(split.test) == [("ann", "a"), ("ann", "b")]
-    assert pairs(split.test_new) == [("ann", "b")]
+    # b was taken back after the cutoff: it is history, as it was known then, and not wanted.
+    assert pairs(split, split.history.user, split.history.item) == [("ann", "a"), ("ann", "b")]
+    assert pairs(split, *split.wanted("repeats")) == [("ann", "c")]
 
 
-@examples(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(st.sampled_from("uvw"), st.sampled_from("abc"), st.integers(-50, 50)), min_size=1),
-    hours=st.integers(1, 48),
+    days=st.integers(1, 48),
 )
-def test_laws(rows, hours, tmp_path):
-    events = [(str(number), user, item, "view", at) for number, (user, item, at) in enumerate(rows)]
-    split = split_events([write_events(tmp_path / "events.parquet", events)], CUTOFF, hours / 24)
+def test_laws(rows, days):
+    split = split_of(rows, days)
     before = {(user, item) for user, item, at in rows if at < 0}
     known = {user for user, _ in before}
-    after = {(user, item) for user, item, at in rows if 0 <= at < hours and user in known}
-    assert len(pairs(split.history)) == sum(at < 0 for _, _, at in rows)
-    assert set(pairs(split.history)) == before
-    assert pairs(split.test) == sorted(after)
-    assert pairs(split.test_new) == sorted(after - before)
+    after = {(user, item) for user, item, at in rows if 0 <= at < days and user in known}
+    history = split.history
+    assert history.user.size == sum(at < 0 for _, _, at in rows)
+    assert set(pairs(split, history.user, history.item)) == before
+    assert (history.age > 0).all() and (np.diff(history.age) <= 0).all()
+    assert pairs(split, *split.wanted("repeats")) == sorted(after, key=lambda pair: order(split, pair))
+    assert set(pairs(split, *split.wanted("new"))) == after - before
+    assert history.pairs.sum() == len(before)
 
 
-def test_refusals(tmp_path):
+def order(split, pair):
+    return split.user_id.to_pylist().index(pair[0]), split.item_id.to_pylist().index(pair[1])
+
+
+def test_lists_of_a_table():
+    split = split_of([("ann", "a", -1), ("bob", "b", -1)], more_items=pa.array(["z"]))
+    table = pa.table({"user_id": ["bob", "ann", "ann", "eve"], "rank": [1, 3, 1, 1], "item_id": ["z", "a", "b", "a"]})
+    lists = split.to_lists(table, np.array([0, 1]), 3)
+    assert [[split.item_id[int(i)].as_py() if i >= 0 else None for i in row] for row in lists] == [
+        ["b", None, "a"],
+        ["z", None, None],
+    ]
+    with pytest.raises(ValueError, match="1 recommended items are not numbered"):
+        split_of([("bob", "b", -1)]).to_lists(table, np.array([0]), 3)
+
+
+@pytest.mark.parametrize("ranks", [[1, 1], [1, 2]])
+def test_a_doubled_row_is_refused(ranks):
+    split = split_of([("ann", "a", -1), ("ann", "b", -1)])
+    items = ["a", "b" if ranks == [1, 1] else "a"]
+    table = pa.table({"user_id": ["ann", "ann"], "rank": ranks, "item_id": items})
+    with pytest.raises(ValueError, match="1 items or ranks occur twice"):
+        split.to_lists(table, np.array([0]), 10)
+
+
+def test_a_horizon_of_nothing_is_refused():
     with pytest.raises(ValueError, match="more than 0 days"):
-        split_events([tmp_path / "x.parquet"], CUTOFF, 0)
-    with pytest.raises(ValueError, match="no events"):
-        split_events([], CUTOFF, 7)
+        split_of([("ann", "a", -1)], 0)
