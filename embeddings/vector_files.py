@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,11 @@ def writing(file: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Open a Parquet writer whose file gets its name only when it is complete."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.part")
-    # Vectors do not compress: trying costs more than it saves.
-    with pq.ParquetWriter(part, schema, compression="none", use_dictionary=False) as writer:
+    scalar = [field.name for field in schema if not pa.types.is_nested(field.type)]
+    # Vectors do not compress, and nobody looks for the least of their values: trying costs more than it saves.
+    with pq.ParquetWriter(
+        part, schema, compression="none", use_dictionary=False, write_statistics=scalar, write_batch_size=1 << 16
+    ) as writer:
         yield writer
     part.replace(file)
 
@@ -84,7 +88,7 @@ class VectorFile:
     """
 
     def __init__(self, file: Path, id_column: str) -> None:
-        self._parquet = pq.ParquetFile(file, memory_map=True)
+        self._parquet = pq.ParquetFile(file)
         schema = self._parquet.schema_arrow
         self.ids: pa.ChunkedArray = self._parquet.read(columns=[id_column])[id_column]
         self.dimension: int = schema.field("vector").type.list_size
@@ -92,10 +96,19 @@ class VectorFile:
         groups = (self._parquet.metadata.row_group(group).num_rows for group in range(self._parquet.num_row_groups))
         self._ends = np.cumsum(np.fromiter(groups, dtype=np.int64, count=self._parquet.num_row_groups))
 
-    def rows_of(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
-        """Return the row of each id, int32 `[len(ids)]`; -1 for null and for ids without a vector."""
-        rows = pc.index_in(ids, value_set=self.ids, skip_nulls=True)
-        return np.asarray(pc.fill_null(rows, -1), dtype=np.int32)
+    @cached_property
+    def row_at(self) -> NDArray[np.int32]:
+        """The row of each id, in the order of ids, int32 `[n]`: what is numbered so does not depend on the file's."""
+        return np.asarray(pc.sort_indices(self.ids), dtype=np.int32)
+
+    @cached_property
+    def _ordered_ids(self) -> pa.ChunkedArray:
+        return self.ids.take(pa.array(self.row_at))
+
+    def places_of(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int32]:
+        """Return the place of each id in the order of ids, int32 `[len(ids)]`; -1 for null and ids without a vector."""
+        places = pc.index_in(ids, value_set=self._ordered_ids, skip_nulls=True)
+        return np.asarray(pc.fill_null(places, -1), dtype=np.int32)
 
     def take(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the vectors of ascending rows, float32 `[len(rows), d]`; only row groups that hold one are read."""

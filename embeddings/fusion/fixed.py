@@ -48,28 +48,18 @@ def fuse(
     gates = np.broadcast_to(np.asarray(gate, dtype=np.float64), has_long.shape)
     if not ((gates >= 0) & (gates <= 1)).all():
         raise ValueError("a gate is a weight from 0 to 1: check the setting fusion_gate")
-    used = np.where(has_short, np.where(has_long, gates, 0.0), 1.0)
-    summed = _weighted(long, short, has_long, has_short, used)
-    norm = np.linalg.norm(summed, axis=1)
-    opposite = has_long & has_short & (norm < _NO_DIRECTION)
-    if opposite.any():
-        used = np.where(opposite, 0.0, used)
-        summed = _weighted(long, short, has_long, has_short, used)
-        norm = np.linalg.norm(summed, axis=1)
-    some = has_long | has_short
-    fused = np.divide(summed, norm[:, None], out=np.zeros_like(summed), where=some[:, None])
-    return fused.astype(np.float32), np.where(some, used, np.nan), np.where(some, norm, np.nan)
-
-
-def _weighted(
-    long: NDArray[np.float32],
-    short: NDArray[np.float32],
-    has_long: NDArray[np.bool_],
-    has_short: NDArray[np.bool_],
-    gate: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    long_weight = np.where(has_long, gate, 0.0)[:, None]
-    short_weight = np.where(has_short, 1.0 - gate, 0.0)[:, None]
-    summed: NDArray[np.float64] = long_weight * np.where(has_long[:, None], long, 0)
-    summed += short_weight * np.where(has_short[:, None], short, 0)
-    return summed
+    fused = np.zeros_like(long, dtype=np.float32)
+    used, norm = np.full((2, len(fused)), np.nan)
+    for only, vectors, value in ((has_long & ~has_short, long, 1.0), (has_short & ~has_long, short, 0.0)):
+        fused[only], used[only], norm[only] = vectors[only], value, 1.0
+    both = np.flatnonzero(has_long & has_short)
+    weight = gates[both].astype(np.float32)[:, None]
+    summed = weight * long[both]
+    summed += (1 - weight) * short[both]
+    length = np.sqrt(np.vecdot(summed, summed), dtype=np.float64)
+    opposite = length < _NO_DIRECTION
+    summed[opposite], length[opposite] = short[both[opposite]], 1.0
+    summed /= length.astype(np.float32)[:, None]
+    fused[both], norm[both] = summed, length
+    used[both] = np.where(opposite, 0.0, gates[both])
+    return fused, used, norm

@@ -119,10 +119,10 @@ def _check(suite: str, run: Run, settings: Settings) -> tuple[float, float, floa
     imported = time.perf_counter()
     check(suite, run, settings)
     ended = time.perf_counter()
-    return ended - started, ended - imported, _peak_megabytes()
+    return ended - started, ended - imported, peak_megabytes()
 
 
-def _peak_megabytes() -> float:
-    """Return the highest resident memory of this process. `ru_maxrss` would start from that of its parent."""
+def peak_megabytes() -> float:
+    """Return the highest resident memory of this process so far. `ru_maxrss` would start from that of its parent."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
