@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
-DIMENSION = 128
-SINGULAR_POWER = 0.5
-"""How much more the strong directions count: singular vectors times the values to this power."""
-PRIOR_USERS = 5.0
+DIMENSION = 256
+PRIOR_USERS = 1.0
 """An item with so many users takes half of its vector from behaviour, half from what its text foretells."""
 RIDGE = 1.0
-TEXT_SHARE = 0.2
+TEXT_SHARE = 0.1
 """Part of the cosine of two items with both that is the cosine of their texts."""
 _OVERSAMPLES, _PASSES, _SEED = 16, 4, 5
 
@@ -30,19 +28,41 @@ class Recipe(NamedTuple):
     """How behaviour and text are joined."""
 
     dimension: int = DIMENSION
-    singular_power: float = SINGULAR_POWER
     prior_users: float = PRIOR_USERS
     ridge: float = RIDGE
     text_share: float = TEXT_SHARE
 
+    @property
+    def name(self) -> str:
+        """Return what joined vectors append to the id of their text model, after a plus sign."""
+        return f"behaviour-{self.dimension}-{self.prior_users:g}-{self.ridge:g}-{self.text_share:g}"
+
+
+RECIPE = Recipe()
+
+
+class Joined(NamedTuple):
+    """Item vectors of behaviour and text, and what carries a text into their space."""
+
+    items: Vectors
+    """Unit vectors, `[items, dimension + d]`: the behaviour part, then the text part."""
+    coefficients: Vectors
+    """From a text vector to the behaviour part, `[d, dimension]`."""
+    recipe: Recipe
+
+    def carry(self, text: Vectors) -> Vectors:
+        """Return the vectors of texts that are no item's, a review or a search, `[n, dimension + d]`; `text` is `[n, d]`."""
+        return _put_together(unit(text @ self.coefficients), text, self.recipe)
+
 
 def learn_item_vectors(
-    user: NDArray[np.integer], item: NDArray[np.integer], text: Vectors, recipe: Recipe = Recipe()
-) -> Vectors:
-    """Return unit vectors of items, `[items, dimension + d]`, float32: the behaviour part, then the text part.
+    user: NDArray[np.integer], item: NDArray[np.integer], text: Vectors, recipe: Recipe = RECIPE
+) -> Joined:
+    """Learn vectors of items from who had what, joined with their texts.
 
     The cosine of two items is `1 - text_share` of that of their behaviour parts plus `text_share` of that of their
     texts. An item without text has behaviour alone, a new item what its text foretells, an item with neither zeros.
+    The same events and texts give the same vectors, whatever the order of the events.
 
     Parameters
     ----------
@@ -51,17 +71,31 @@ def learn_item_vectors(
     text
         Unit vectors of texts, `[items, d]`; zero rows for items without.
     """
-    behaviour, users_of = factor_items(user, item, len(text), recipe.dimension, recipe.singular_power)
-    has_text = text.any(axis=1)
-    behaviour = _lean_on_text(behaviour, users_of, text, has_text, recipe)
-    has_behaviour = behaviour.any(axis=1)
-    share = np.where(has_text, np.where(has_behaviour, recipe.text_share, 1.0), 0.0).astype(np.float32)
-    joined = np.hstack([np.sqrt(1 - share)[:, None] * behaviour, np.sqrt(share)[:, None] * text])
-    return np.ascontiguousarray(joined, dtype=np.float32)
+    behaviour, users_of = factor_items(user, item, len(text), recipe.dimension)
+    known = (users_of > 0) & text.any(axis=1)
+    # An item counts the more the better its behaviour is known.
+    trust = (users_of / (users_of + recipe.prior_users)).astype(np.float32)[:, None]
+    gram = text[known].T @ (trust[known] * text[known]) + recipe.ridge * np.eye(text.shape[1], dtype=np.float32)
+    coefficients = np.linalg.solve(gram, text[known].T @ (trust[known] * behaviour[known])).astype(np.float32)
+    foretold = unit(text @ coefficients)
+    own = np.where(text.any(axis=1)[:, None], trust, np.float32(1))
+    leaning = unit(own * behaviour + (1 - own) * foretold)
+    return Joined(_put_together(leaning, text, recipe), coefficients, recipe)
+
+
+def text_part(joined: Vectors, recipe: Recipe = RECIPE) -> Vectors:
+    """Return the unit text vectors, `[n, d]`, that joined vectors were made of; zero rows where there was no text."""
+    return unit(joined[:, recipe.dimension :])
+
+
+def _put_together(behaviour: Vectors, text: Vectors, recipe: Recipe) -> Vectors:
+    has_behaviour, has_text = behaviour.any(axis=1), text.any(axis=1)
+    share = np.where(has_text, np.where(has_behaviour, recipe.text_share, 1.0), 0.0).astype(np.float32)[:, None]
+    return np.hstack([np.sqrt(1 - share) * behaviour, np.sqrt(share) * text])
 
 
 def factor_items(
-    user: NDArray[np.integer], item: NDArray[np.integer], items: int, dimension: int, power: float
+    user: NDArray[np.integer], item: NDArray[np.integer], items: int, dimension: int
 ) -> tuple[Vectors, NDArray[np.int64]]:
     """Return unit vectors of items from who had what, `[items, dimension]`, and the users of each item, `[items]`.
 
@@ -87,28 +121,10 @@ def factor_items(
     basis = np.linalg.qr(matrix @ found)[0]
     _, values, right = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
     kept = min(dimension, int((values > 1e-6).sum()))
-    # The first direction of this matrix is the counts themselves: it says how popular an item is, not what it is like.
+    # Not scaled by the singular values: all directions count alike, or the few that everybody shares would decide the cosine.
     signs = np.sign(right[np.arange(kept), np.abs(right[:kept]).argmax(axis=1)])
-    vectors[:, :kept] = (right[:kept].T * signs) * values[:kept] ** power
+    vectors[:, :kept] = right[:kept].T * signs
     return unit(vectors), users_of
-
-
-def _lean_on_text(
-    behaviour: Vectors, users_of: NDArray[np.int64], text: Vectors, has_text: NDArray[np.bool_], recipe: Recipe
-) -> Vectors:
-    """Mix each behaviour vector with the one that its text foretells, the less of that the more users it has."""
-    known = (users_of > 0) & has_text
-    if not known.any():
-        return behaviour
-    # Heavier for items whose behaviour is well known.
-    weight = (users_of[known] / (users_of[known] + recipe.prior_users)).astype(np.float32)[:, None]
-    told = text[known]
-    gram = told.T @ (weight * told) + recipe.ridge * np.eye(text.shape[1], dtype=np.float32)
-    coefficients = np.linalg.solve(gram, told.T @ (weight * behaviour[known]))
-    foretold = unit((text @ coefficients).astype(np.float32))
-    own = (users_of / (users_of + recipe.prior_users)).astype(np.float32)[:, None]
-    own[~has_text & (users_of > 0)] = 1
-    return unit(own * behaviour + (1 - own) * foretold)
 
 
 def unit(vectors: Vectors) -> Vectors:

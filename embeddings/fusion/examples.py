@@ -23,6 +23,9 @@ class Examples(NamedTuple):
     """`[n, signals]`"""
     only: NDArray[np.float32]
     """The gate of users with one window, 1 or 0; NaN for users with both, `[n]`."""
+    long: NDArray[np.float32]
+    """Unit vectors or zeros, `[n, d]`."""
+    short: NDArray[np.float32]
     agreement: NDArray[np.float32]
     """Cosine of the two vectors, `[n]`."""
     long_scores: NDArray[np.float32]
@@ -111,6 +114,8 @@ def look_back(
         rows.astype(np.int32),
         interests.signals,
         only,
+        interests.long,
+        interests.short,
         np.vecdot(interests.long, interests.short),
         interests.long @ matrix.T,
         interests.short @ matrix.T,

@@ -84,7 +84,9 @@ def interests_at(
         weight = np.rint(events.weight[own] * decay * _BILLION).astype(np.int64)
         numbered = Events(mine[own], events.item[own], events.text[own], weight)
         numbered = numbered.at(np.argsort(numbered.user, kind="stable"))
-        parts = sum_shares(numbered, len(users), np.arange(len(items), dtype=np.int32), np.arange(len(texts), dtype=np.int32))
+        parts = sum_shares(
+            numbered, len(users), np.arange(len(items), dtype=np.int32), np.arange(len(texts), dtype=np.int32)
+        )
         mean = parts[0].times(items)
         if len(texts):
             mean += parts[1].times(texts)

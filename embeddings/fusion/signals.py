@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +30,8 @@ def gate_signals(
     short: NDArray[np.float32],
     long_norm: NDArray[np.float64],
     short_norm: NDArray[np.float64],
-    long_shares: tuple[Shares, Shares],
-    short_shares: tuple[Shares, Shares],
+    long_shares: Sequence[Shares],
+    short_shares: Sequence[Shares],
     last_event: NDArray[np.float64],
 ) -> Signals:
     """Return the signals of users, float32 `[n, len(SIGNALS)]`.
@@ -41,7 +43,7 @@ def gate_signals(
     long_norm, short_norm
         Norms of the means, `[n]`, 0 for users without.
     long_shares, short_shares
-        The shares of items and of texts in each window.
+        The shares of items, and of texts where there are any, in each window.
     last_event
         Days between the last event and `as_of`, `[n]`; infinite for users without an event, whose signals are all finite
         and mean nothing.

@@ -45,7 +45,7 @@ def train_network(examples: Sequence[Examples], start: float, seed: int = SEED) 
 def _fit(examples: Sequence[Examples], start: float) -> Network:
     import torch
 
-    examples = [_usable(part) for part in examples]
+    examples = [usable(part) for part in examples]
     signals = np.concatenate([part.signals for part in examples])
     mean, scale = signals.mean(axis=0), signals.std(axis=0)
     scale[scale < 1e-6] = 1
@@ -82,7 +82,7 @@ def _fit(examples: Sequence[Examples], start: float) -> Network:
     return Network(*(array.astype(np.float32) for array in arrays))
 
 
-def _usable(part: Examples) -> Examples:
+def usable(part: Examples) -> Examples:
     """Keep users with both windows and a wanted item among those that compete: only they say something of the gate."""
     part = part._replace(wanted=part.wanted & ~part.barred)
     return part.at(np.isnan(part.only) & part.wanted.any(axis=1))
