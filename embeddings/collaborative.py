@@ -1,9 +1,10 @@
 """Item vectors that learn from behaviour beside text: who had one item had the other.
 
-Behaviour: the singular vectors of the users-times-items matrix, both sides scaled by the root of their counts (the spectral
-form of normalised co-occurrence: Hu, Koren and Volinsky, ICDM 2008, for the binary signal; Levy and Goldberg, NIPS 2014,
-for factors of co-occurrence as item vectors). Text carries what behaviour does not reach: a ridge regression maps text
-vectors to the behaviour space, and an item with few events leans on what its text foretells.
+Behaviour: the singular vectors of the users-times-items matrix, both sides divided by the root of their counts. They
+are the eigenvectors of normalised co-occurrence (Levy and Goldberg, NIPS 2014, for such factors as vectors; PureSVD,
+Cremonesi et al., RecSys 2010, for recommending by them). Text carries what behaviour does not reach: a ridge
+regression maps text vectors to the behaviour space (as Gantner et al., ICDM 2010, do for new items), and an item with
+few users leans on what its text foretells.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Joined(NamedTuple):
     recipe: Recipe
 
     def carry(self, text: Vectors) -> Vectors:
-        """Return the vectors of texts that are no item's, a review or a search, `[n, dimension + d]`; `text` is `[n, d]`."""
+        """Return the vectors of texts that are no item's (a review, a search): `[n, d]` to `[n, dimension + d]`."""
         return _put_together(unit(text @ self.coefficients), text, self.recipe)
 
 
@@ -99,8 +100,8 @@ def factor_items(
 ) -> tuple[Vectors, NDArray[np.int64]]:
     """Return unit vectors of items from who had what, `[items, dimension]`, and the users of each item, `[items]`.
 
-    Randomised singular value decomposition (Halko, Martinsson and Tropp, SIAM Review 2011) with a fixed seed; zero rows for
-    items without users, zero columns where the matrix has fewer directions.
+    Randomised singular value decomposition (Halko, Martinsson and Tropp, SIAM Review 2011) with a fixed seed; zero rows
+    for items without users, zero columns where the matrix has fewer directions.
     """
     from scipy.sparse import csr_array
 
@@ -121,7 +122,7 @@ def factor_items(
     basis = np.linalg.qr(matrix @ found)[0]
     _, values, right = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
     kept = min(dimension, int((values > 1e-6).sum()))
-    # Not scaled by the singular values: all directions count alike, or the few that everybody shares would decide the cosine.
+    # Not scaled by the singular values, or the few directions that everybody shares would decide the cosine.
     signs = np.sign(right[np.arange(kept), np.abs(right[:kept]).argmax(axis=1)])
     vectors[:, :kept] = right[:kept].T * signs
     return unit(vectors), users_of

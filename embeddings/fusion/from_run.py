@@ -23,7 +23,7 @@ from embeddings.vector_files import VectorFile
 
 HORIZON_DAYS = 7.0
 MOMENTS = 8
-"""How many horizons before `as_of` examples come from; the newest with any is held out to judge, then trained on too."""
+"""Horizons before `as_of` that examples come from; the newest with any is held out to judge, then trained on too."""
 USERS, COMPETING = 1000, 1000
 """At most so many users of a moment, and items that compete for them."""
 ENOUGH = 50
@@ -72,8 +72,8 @@ def train_gate(
         UTC; later events in the tables are left out.
     file
         Gets the weights, its name with `.json` the card: among others `training_data_end`, `model`, `examples`, `seed`,
-        and `validation`: NDCG@10 of the held-out users with both windows, for the gate learned from the other moments, the
-        fixed gate that was best there, and each window alone.
+        and `validation`: NDCG@10 of the held-out users with both windows, for the gate learned from the other moments,
+        the fixed gate that was best there, and each window alone.
 
     Raises
     ------
@@ -106,8 +106,8 @@ def train_gate(
     examples = [len(part.user) for part in parts]
     if sum(examples[1:]) < ENOUGH:
         raise GateError(
-            f"{sum(examples[1:])} users had both windows and wanted something in the {MOMENTS} horizons before the run, the "
-            f"newest left out: a gate needs {ENOUGH}; the setting fusion_gate serves until there are more"
+            f"{sum(examples[1:])} users had both windows and wanted something in the {MOMENTS} horizons before, "
+            f"the newest left out: a gate needs {ENOUGH}; the setting fusion_gate serves until there are more"
         )
     validation = _judge(parts[0], parts[1:], seed)
     card = {

@@ -1,4 +1,4 @@
-"""The learned gate: a weight for each user from a few signals of the two windows, in a file with its card, without torch."""
+"""The learned gate: a weight for each user from a few signals of the two windows, read and used without torch."""
 
 from __future__ import annotations
 
@@ -56,20 +56,20 @@ class Gate(NamedTuple):
         ends = datetime.fromisoformat(self.card["training_data_end"])
         if ends > _aware(as_of):
             raise GateError(
-                f"the gate learned from events up to {ends:%Y-%m-%d %H:%M}, after the run's as_of {_aware(as_of):%Y-%m-%d %H:%M}: "
+                f"the gate knows events up to {ends:%Y-%m-%d %H:%M}, the run is of {_aware(as_of):%Y-%m-%d %H:%M}: "
                 "train one on earlier events, or run without a gate"
             )
         if self.card["model"] != model_id:
             raise GateError(
-                f"the gate was trained for vectors of {self.card['model']!r}, the run's are of {model_id!r}: train it again"
+                f"the gate is for vectors of {self.card['model']!r}, the run's are of {model_id!r}: train it again"
             )
 
 
 def save_gate(file: Path, network: Network, card: dict[str, Any]) -> None:
     """Write the weights to `file` (safetensors) and the card beside it (the same name with `.json`).
 
-    The card holds the hash of the weights and the names of the signals; `training_data_end` (an aware ISO time) and `model` must
-    be in it. Both are renamed into place, the card last.
+    The card gets the hash of the weights and the names of the signals; `training_data_end` (an aware ISO time) and
+    `model` must be in it. Both are renamed into place, the card last.
     """
     from safetensors.numpy import save
 

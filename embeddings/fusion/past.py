@@ -66,7 +66,7 @@ def interests_at(
 ) -> Interests:
     """Return the windows of `users` (ascending) as they were `back` days before the behaviour's `as_of`.
 
-    Only events older than that are looked at: `age > back`. They are summed as those of a run are (`embeddings.shares`).
+    Only events older than that are looked at, `age > back`, and summed as those of a run are (`embeddings.shares`).
     """
     mine = np.searchsorted(users, behaviour.user)
     inside = (mine < len(users)) & (behaviour.age > back)

@@ -21,8 +21,8 @@ SIGNALS = (
     "long_norm",
     "short_norm",
 )
-"""In the order of the columns: log of 1 + days since the last event; log of 1 + different items and texts in each window; entropy
-of their shares (natural logarithm); cosine of the two vectors; norms of the means, 1 where all events say the same."""
+"""In the order of columns: log of 1 + days since the last event; log of 1 + different items and texts in a window;
+entropy of their shares (natural logarithm); cosine of the two vectors; norms of the means, 1 where all events agree."""
 
 
 def gate_signals(
@@ -45,8 +45,8 @@ def gate_signals(
     long_shares, short_shares
         The shares of items, and of texts where there are any, in each window.
     last_event
-        Days between the last event and `as_of`, `[n]`; infinite for users without an event, whose signals are all finite
-        and mean nothing.
+        Days between the last event and `as_of`, `[n]`; infinite for users without an event, whose signals
+        are finite and mean nothing.
     """
     sizes, entropies = [], []
     for shares in (long_shares, short_shares):

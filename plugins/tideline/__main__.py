@@ -119,9 +119,9 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
         bench_windows(settings, options.users, options.items, options.events)
     elif options.command == "bench-fusion":
-        from tideline.fusion_study import study
+        from tideline.commands.bench_fusion import bench_fusion
 
-        study(settings, options.horizon)
+        bench_fusion(settings, options.horizon)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 

@@ -1,8 +1,9 @@
 """Long against short, trained: the part of CLSR that has something to learn where the vectors are means.
 
-CLSR (Zheng et al., WWW 2022) encodes both interests by networks and pulls each towards a proxy, the mean of the items of its window, away from
-the proxy of the other. Here the vectors are those means, so the loss has nothing to move. What can be learned is a scale
-for each direction of either vector, begun at 1: with the loss of the next items alone, or with CLSR's four contrasts too.
+CLSR (Zheng et al., WWW 2022) encodes both interests by networks and pulls each towards a proxy, the mean of the items
+of its window, away from the proxy of the other. Here the vectors are those means, so the loss has nothing to move. What
+can be learned is a scale for each direction of either vector, begun at 1: with the loss of the next items alone, or
+with CLSR's four contrasts too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from embeddings.fusion.examples import Examples
 
-STEPS, RATE, SEED = 60, 0.03, 3
+STEPS, RATE, SEED = 40, 0.03, 3
 GATE = 0.5
 
 

@@ -22,8 +22,6 @@ from tideline.evaluation.cutoffs import choose_cutoffs
 from tideline.evaluation.events import known_events
 from tideline.evaluation.publications import interests_at, run_folder
 
-EARLIER = 3
-"""Horizons before a cutoff that gates are trained and fixed gates chosen on."""
 TRAINING_USERS, TRAINING_ITEMS = 300, 1000
 DAY = np.timedelta64(1, "D")
 Vectors = NDArray[np.float32]
@@ -58,9 +56,9 @@ class Ground:
         """Return everybody who is to be foretold at a cutoff, all items competing."""
         return self._look(kind, back, spans, repeats, None, None)
 
-    def earlier(self, kind: str, back: float, spans: Spans, *, repeats: bool) -> Iterator[Examples]:
-        """Yield some users of the horizons that end at or before a cutoff, some items competing."""
-        for step in range(1, EARLIER + 1):
+    def earlier(self, kind: str, back: float, spans: Spans, *, repeats: bool, horizons: int) -> Iterator[Examples]:
+        """Yield some users of the last horizons that end at or before a cutoff, some items competing."""
+        for step in range(1, horizons + 1):
             before = back + step * self.horizon
             if before < self.behaviour.age.max():
                 found = self._look(kind, before, spans, repeats, TRAINING_USERS, TRAINING_ITEMS)

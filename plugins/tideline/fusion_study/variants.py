@@ -6,12 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.fusion.examples import Examples
+from embeddings.fusion.from_run import ENOUGH, MOMENTS
 from embeddings.fusion.past import Spans
-from embeddings.fusion.training import GATES, best_fixed_gate, train_network
+from embeddings.fusion.training import GATES, best_fixed_gate, train_network, usable
 from tideline.fusion_study.contrast import adapt
 from tideline.fusion_study.ground import Ground
 from tideline.fusion_study.interests import with_several_interests
 
+FEWER = 3
+"""Horizons that what is no gate is chosen and trained on."""
 Values = dict[str, NDArray[np.float64]]
 LONG, SHORT, FIXED, LEARNED, HINDSIGHT = (
     "long only",
@@ -25,12 +28,12 @@ LONG, SHORT, FIXED, LEARNED, HINDSIGHT = (
 def compare_gates(
     ground: Ground, kind: str, back: float, *, repeats: bool
 ) -> tuple[Values, Examples, dict[str, float]]:
-    """Score single windows, the fixed gate that was best before, the learned one, and each user's best gate in hindsight."""
+    """Score each window alone, the fixed gate that was best before, the learned one, and a user's best in hindsight."""
     test = ground.test(kind, back, ground.spans, repeats=repeats)
-    past = list(ground.earlier(kind, back, ground.spans, repeats=repeats))
+    past = list(ground.earlier(kind, back, ground.spans, repeats=repeats, horizons=MOMENTS))
     fixed = best_fixed_gate(past) if past else 0.5
-    network = train_network(past, fixed)
-    gates = network.gates(test.signals)
+    enough = sum(len(usable(part).user) for part in past) >= ENOUGH
+    gates = train_network(past, fixed).gates(test.signals) if enough else np.full(len(test.user), fixed)
     each = np.stack([test.ndcg(test.scores(gate)) for gate in GATES])
     both = np.isnan(test.only)
     values = {
@@ -61,9 +64,9 @@ def try_hypotheses(ground: Ground, kind: str, back: float, *, repeats: bool) -> 
     values: Values = {}
     for name, way in ways.items():
         test = ground.test(kind, back, way, repeats=repeats)
-        _score(values, name, test, list(ground.earlier(kind, back, way, repeats=repeats)))
+        _score(values, name, test, list(ground.earlier(kind, back, way, repeats=repeats, horizons=FEWER)))
     test = ground.test(kind, back, spans, repeats=repeats)
-    past = list(ground.earlier(kind, back, spans, repeats=repeats))
+    past = list(ground.earlier(kind, back, spans, repeats=repeats, horizons=FEWER))
     items = ground.vectors(kind, back)
     several = with_several_interests(test, ground.behaviour, back, spans, items)
     _score(values, "three interests a user", several, past)
@@ -73,10 +76,12 @@ def try_hypotheses(ground: Ground, kind: str, back: float, *, repeats: bool) -> 
 def try_contrast(ground: Ground, kind: str, back: float, *, repeats: bool) -> Values:
     """Score vectors whose directions are scaled by training, without and with long against short (see `contrast`)."""
     test = ground.test(kind, back, ground.spans, repeats=repeats)
-    steps = range(1, 4)
+    steps = range(1, FEWER + 1)
     past = [
         (part, ground.vectors(kind, back + step * ground.horizon))
-        for step, part in zip(steps, ground.earlier(kind, back, ground.spans, repeats=repeats), strict=False)
+        for step, part in zip(
+            steps, ground.earlier(kind, back, ground.spans, repeats=repeats, horizons=FEWER), strict=False
+        )
     ]
     items = ground.vectors(kind, back)
     found = {}

@@ -1,4 +1,4 @@
-"""`bench-fusion`: does the learned gate earn its place, and which of the hypotheses about the two windows hold here?"""
+"""`make bench-fusion`: does the learned gate earn its place, and which hypotheses about the two windows hold here?"""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ KINDS = ("text", "joined")
 Line = dict[str, Any]
 
 
-def study(settings: Settings, horizon_days: float = 7) -> list[Line]:
+def bench_fusion(settings: Settings, horizon_days: float = 7) -> list[Line]:
     """Print and report NDCG@10 of every way to fuse, means over several cutoffs, with paired 95% intervals.
 
     Rows of the report: `ndcg@10` with the subject `<vectors>/<mode>/<way>`, and `difference of ndcg@10`, its `/low` and
     `/high` against the way named in `compared_with`: paired bootstrap over users, 1,000 draws. Vectors are those of the
-    `text` and those `joined` with behaviour (`embeddings.collaborative`). Gates are trained, and fixed ones chosen, on the three
-    horizons before each cutoff. Events are taken as they were known at the end of the data.
+    `text` and those `joined` with behaviour (`embeddings.collaborative`). Gates are trained, and
+    fixed ones chosen, on the `MOMENTS` horizons before each cutoff, those of the hypotheses on the last three. Events
+    are taken as they were known at the end of the data.
 
     Raises
     ------
