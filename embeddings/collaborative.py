@@ -73,13 +73,14 @@ def learn_item_vectors(
         Unit vectors of texts, `[items, d]`; zero rows for items without.
     """
     behaviour, users_of = factor_items(user, item, len(text), recipe.dimension)
-    known = (users_of > 0) & text.any(axis=1)
+    has_text = np.asarray(text.any(axis=1))
+    known = (users_of > 0) & has_text
     # An item counts the more the better its behaviour is known.
     trust = (users_of / (users_of + recipe.prior_users)).astype(np.float32)[:, None]
     gram = text[known].T @ (trust[known] * text[known]) + recipe.ridge * np.eye(text.shape[1], dtype=np.float32)
     coefficients = np.linalg.solve(gram, text[known].T @ (trust[known] * behaviour[known])).astype(np.float32)
     foretold = unit(text @ coefficients)
-    own = np.where(text.any(axis=1)[:, None], trust, np.float32(1))
+    own = np.where(has_text[:, None], trust, np.float32(1)).astype(np.float32)
     leaning = unit(own * behaviour + (1 - own) * foretold)
     return Joined(_put_together(leaning, text, recipe), coefficients, recipe)
 

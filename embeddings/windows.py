@@ -120,9 +120,10 @@ def interest_vectors(
         has_long, has_short = long_norm > 0, short_norm > 0
         weight: float | NDArray[np.float64] = settings.fusion_gate
         if learned and last_event is not None:
-            shares = [tuple(part for part, _ in products) for products in (block.long, block.short)]
+            shares = [[part for part, _ in products] for products in (block.long, block.short)]
             recency = last_event[block.first : block.last]
-            weight = learned.network.gates(gate_signals(long, short, long_norm, short_norm, *shares, recency))
+            signals = gate_signals(long, short, long_norm, short_norm, shares[0], shares[1], recency)
+            weight = learned.network.gates(signals)
         fused, gate, fused_norm = fuse(long, short, has_long, has_short, weight)
         some = has_long | has_short
         columns = [

@@ -44,7 +44,7 @@ class Examples(NamedTuple):
 
     def weights(self, gate: NDArray[np.floating] | float) -> NDArray[np.float32]:
         """Return the gates in effect, `[n]`: those of users with one window are given."""
-        return np.where(np.isnan(self.only), np.asarray(gate, dtype=np.float32), self.only)
+        return np.where(np.isnan(self.only), gate, self.only).astype(np.float32)
 
     def scores(self, gate: NDArray[np.floating] | float) -> NDArray[np.float32]:
         """Return the cosines with the fused vector at a gate, `[n, m]`."""

@@ -164,6 +164,11 @@ def _in_order(file: VectorFile) -> Vectors:
 def _judge(newest: Examples, others: Sequence[Examples], seed: int) -> dict[str, float]:
     fixed = best_fixed_gate(others)
     gates = train_network(others, fixed, seed).gates(newest.signals)
-    ways = {"learned": gates, "best_fixed": fixed, "long_only": 1.0, "short_only": 0.0}
+    ways: dict[str, NDArray[np.float64] | float] = {
+        "learned": gates,
+        "best_fixed": fixed,
+        "long_only": 1.0,
+        "short_only": 0.0,
+    }
     scored = {name: float(newest.ndcg(newest.scores(gate)).mean()) for name, gate in ways.items()}
     return {"users": len(newest.user), "fixed_gate": fixed, **{name: round(value, 6) for name, value in scored.items()}}

@@ -29,7 +29,7 @@ class Behaviour(NamedTuple):
 
     def at(self, chosen: NDArray[np.bool_]) -> Behaviour:
         """Return some of the events."""
-        return Behaviour(*(column[chosen] for column in self))
+        return Behaviour(self.user[chosen], self.item[chosen], self.text[chosen], self.age[chosen], self.weight[chosen])
 
 
 class Spans(NamedTuple):
@@ -53,12 +53,12 @@ class Interests(NamedTuple):
     @property
     def has_long(self) -> NDArray[np.bool_]:
         """Which users have a long vector."""
-        return self.long.any(axis=1)
+        return np.asarray(self.long.any(axis=1))
 
     @property
     def has_short(self) -> NDArray[np.bool_]:
         """Which users have a short vector."""
-        return self.short.any(axis=1)
+        return np.asarray(self.short.any(axis=1))
 
 
 def interests_at(
@@ -68,10 +68,10 @@ def interests_at(
 
     Only events older than that are looked at, `age > back`, and summed as those of a run are (`embeddings.shares`).
     """
-    mine = np.searchsorted(users, behaviour.user)
+    mine = np.searchsorted(users, behaviour.user).astype(np.int32)
     inside = (mine < len(users)) & (behaviour.age > back)
     inside[inside] = users[mine[inside]] == behaviour.user[inside]
-    events, mine = behaviour.at(inside), mine[inside].astype(np.int32)
+    events, mine = behaviour.at(inside), mine[inside]
     age = events.age - back
     long_from = spans.short_days if spans.long_ends_where_short_begins else 0.0
     found, norms, shares = [], [], []

@@ -16,6 +16,7 @@ from tideline.fusion_study.variants import FIXED, Values, compare_gates, try_con
 from tideline.report import print_table, row, write_report
 
 KINDS = ("text", "joined")
+PLAIN = "as it is: fused"
 Line = dict[str, Any]
 
 
@@ -67,12 +68,12 @@ def bench_fusion(settings: Settings, horizon_days: float = 7) -> list[Line]:
             found += compare(name, ways, people, lambda way: "as it is: " + way.partition(": ")[2])
             if contrasts:
                 with_plain = [
-                    {**own, "gate of a half": test}
-                    for own, test in zip(contrasts, [w["as it is: fused"] for w in ways], strict=True)
+                    {**own, PLAIN: test} for own, test in zip(contrasts, [way[PLAIN] for way in ways], strict=True)
                 ]
-                found += compare(
-                    name, with_plain, people, lambda way: "scaled directions" if "contrast" in way else "gate of a half"
+                against = compare(
+                    name, with_plain, people, lambda way: "scaled directions" if "contrast" in way else PLAIN
                 )
+                found += [line for line in against if not line["subject"].endswith(PLAIN)]
             found += [row(f"gate, {key}", name, float(np.mean([told[key] for told in said])), "1") for key in said[0]]
             found.append(row("users", name, float(np.mean([len(own) for own in people])), "users"))
             found.append(row("users", f"{name}/both windows", float(np.mean([part.sum() for part in both])), "users"))

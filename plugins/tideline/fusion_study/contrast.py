@@ -33,7 +33,7 @@ def adapt(
     parts = []
     for part, vectors in past:
         wanted = part.wanted & ~part.barred
-        part = part.at(wanted.any(axis=1))
+        part = part.at(np.asarray(wanted.any(axis=1)))
         wanted = part.wanted & ~part.barred
         weight = (wanted / wanted.sum(axis=1, keepdims=True)).astype(np.float32)
         arrays = (part.long, part.short, part.weights(GATE)[:, None], vectors[part.item], weight, part.barred)
