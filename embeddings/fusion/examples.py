@@ -50,7 +50,8 @@ class Examples(NamedTuple):
         """Return the cosines with the fused vector at a gate, `[n, m]`."""
         weight = self.weights(gate)[:, None]
         norm = np.sqrt(weight**2 + (1 - weight) ** 2 + 2 * weight * (1 - weight) * self.agreement[:, None])
-        return (weight * self.long_scores + (1 - weight) * self.short_scores) / np.maximum(norm, np.float32(1e-6))
+        fused = (weight * self.long_scores + (1 - weight) * self.short_scores) / np.maximum(norm, np.float32(1e-6))
+        return np.asarray(fused, dtype=np.float32)
 
     def ndcg(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return NDCG@10 of each user for scores `[n, m]`."""
