@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from embeddings.behaviour import Window, read_window
 from embeddings.fusion.fixed import fuse
+from embeddings.fusion.learned import load_gate
+from embeddings.fusion.signals import gate_signals
 from embeddings.lookahead import map_ahead
 from embeddings.model import describe_model
 from embeddings.settings import Settings
@@ -44,7 +46,13 @@ class _Block(NamedTuple):
 
 
 def interest_vectors(
-    tables: Path, vectors: Path, as_of: datetime, settings: Settings, block: int = USERS_A_BLOCK
+    tables: Path,
+    vectors: Path,
+    as_of: datetime,
+    settings: Settings,
+    block: int = USERS_A_BLOCK,
+    *,
+    gate_file: Path | None = None,
 ) -> dict[str, int | float | str]:
     """Write `user_vectors.parquet`: long, short and fused vectors, one row for each user of `dim_users`, by user id.
 
@@ -68,6 +76,9 @@ def interest_vectors(
         Written with each row; UTC.
     block
         Users at a time: a row group of the file.
+    gate_file
+        A learned gate (`embeddings.fusion.learned`), which gives each user a weight of his own. None: the setting
+        `fusion_gate` for everybody.
 
     Returns
     -------
@@ -78,7 +89,8 @@ def interest_vectors(
     Raises
     ------
     ValueError
-        If the vectors are of another model than the settings', a weight is negative, not finite or too large to sum, or
+        If the vectors are of another model than the settings', the gate (`GateError`) is of another model or knows
+        events after `as_of`, a weight is negative, not finite or too large to sum, or
         a window has a user that `dim_users` lacks.
     """
     started = time.perf_counter()
@@ -90,8 +102,15 @@ def interest_vectors(
             raise ValueError(
                 f"vectors are of model {file.model!r}, settings of {model.model_id!r}: embed the run again"
             )
-    ids = pq.read_table(tables / "dim_users.parquet", columns=["user_id"])["user_id"]
-    users = ids.take(pc.sort_indices(ids)).combine_chunks().cast(pa.string())
+    learned = load_gate(gate_file) if gate_file else None
+    if learned:
+        learned.check(as_of, model.model_id)
+    known = pq.read_table(
+        tables / "dim_users.parquet", columns=["user_id", "last_event_at"] if learned else ["user_id"]
+    )
+    known = known.take(pc.sort_indices(known["user_id"])).combine_chunks()
+    users = known["user_id"].combine_chunks().cast(pa.string())
+    last_event = _days_before(as_of, known["last_event_at"]) if learned else None
     long = read_window(tables / "long_window_behaviour.parquet", users, items, texts, settings.threads)
     short = read_window(tables / "short_window_behaviour.parquet", users, items, texts, settings.threads)
     matrix = items.take(np.arange(len(items.ids)))
@@ -102,7 +121,13 @@ def interest_vectors(
         long, long_norm = _mean(block.long)
         short, short_norm = _mean(block.short)
         has_long, has_short = long_norm > 0, short_norm > 0
-        fused, gate, fused_norm = fuse(long, short, has_long, has_short, settings.fusion_gate)
+        weight: float | NDArray[np.float64] = settings.fusion_gate
+        if learned and last_event is not None:
+            shares = [[part for part, _ in products] for products in (block.long, block.short)]
+            recency = last_event[block.first : block.last]
+            signals = gate_signals(long, short, long_norm, short_norm, shares[0], shares[1], recency)
+            weight = learned.network.gates(signals)
+        fused, gate, fused_norm = fuse(long, short, has_long, has_short, weight)
         some = has_long | has_short
         columns = [
             users[block.first : block.last],
@@ -156,6 +181,13 @@ def _mean(products: list[tuple[Shares, NDArray[np.float32]]]) -> tuple[NDArray[n
     norm[norm < _NO_DIRECTION] = 0
     mean *= np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0).astype(np.float32)[:, None]
     return mean, norm
+
+
+def _days_before(as_of: datetime, moments: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return the days from each moment (UTC) to `as_of`; infinite for null."""
+    end = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None), "us")
+    days = (end - moments.cast(pa.timestamp("us")).to_numpy()) / np.timedelta64(1, "D")
+    return np.where(np.isnan(days), np.inf, days)
 
 
 def _schema(dimension: int) -> pa.Schema:

@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     windows.add_argument("--users", type=int, default=1_000_000, help="generated users (default 1000000)")
     windows.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
     windows.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
+    fusion = commands.add_parser("bench-fusion", help="learned and fixed gates, and hypotheses about the two windows")
+    fusion.add_argument("--horizon", type=float, default=7, help="days after each cutoff (default 7)")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -125,6 +127,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_windows import bench_windows
 
         bench_windows(settings, options.users, options.items, options.events)
+    elif options.command == "bench-fusion":
+        from tideline.commands.bench_fusion import bench_fusion
+
+        bench_fusion(settings, options.horizon)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 
