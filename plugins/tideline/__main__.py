@@ -49,8 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     quarantine.add_argument("--set", action="append", default=[], help="release: column=value, or a JSON object")
     quarantine.add_argument("--reason", default="", help="discard: why")
     quarantine.add_argument("--limit", type=int, default=20, help="show: how many rows (default 20)")
-    evaluate = commands.add_parser("evaluate", help="score the published tables against what came after them")
-    evaluate.add_argument("--horizon", type=int, default=7, help="days after the cutoff (default 7)")
+    evaluate = commands.add_parser("evaluate", help="publish at past cutoffs and score it against what came after")
+    evaluate.add_argument("--cutoff", default=None, help="cutoffs, separated by commas (default: chosen from the data)")
+    evaluate.add_argument("--horizon", type=float, default=7, help="days after each cutoff (default 7)")
+    evaluate.add_argument("--peers", default="", choices=("", "all"), help="all: also the slow ones, such as SASRec")
     commands.add_parser("bench-scheduler", help="time an idle and an active hour by the real scheduler")
     gates = commands.add_parser("bench-gates", help="what the gates cost on generated rows, and of the last night")
     gates.add_argument("--rows", type=int, default=10_000_000, help="generated rows (default 10000000)")
@@ -87,9 +89,9 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         fixes, reason, limit = options.set, options.reason, options.limit
         run_quarantine(settings, options.action, selection, fixes=fixes, reason=reason, limit=limit)
     elif options.command == "evaluate":
-        from tideline.evaluation import evaluate_current
+        from tideline.evaluation import evaluate
 
-        evaluate_current(settings, options.horizon)
+        evaluate(settings, options.cutoff, options.horizon, slow=options.peers == "all")
     elif options.command == "bench-scheduler":
         from tideline.commands.bench_scheduler import bench_scheduler
 

@@ -1,6 +1,5 @@
 """How good the published lists are: a global time split, metrics over users with history, and peers to beat."""
 
-from tideline.evaluation.command import evaluate_current
-from tideline.evaluation.metrics import evaluate
+from tideline.evaluation.command import evaluate
 
-__all__ = ["evaluate", "evaluate_current"]
+__all__ = ["evaluate"]

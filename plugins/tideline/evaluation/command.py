@@ -1,160 +1,157 @@
-"""`evaluate`: score what is published against what came after it, beside simple peers."""
+"""`evaluate`: publish at past cutoffs, and score that against what came after them, beside the best peers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from embeddings.settings import Settings
-from tideline.evaluation.metrics import METRICS, average, score_users
-from tideline.evaluation.peers import nearest_text, popular
-from tideline.evaluation.split import Split, split_events
+from tideline.evaluation.contest import Ground, compete
+from tideline.evaluation.cutoffs import Plan, choose_cutoffs, given_cutoffs
+from tideline.evaluation.events import known_events
+from tideline.evaluation.figures import MEAN, Figure, make_figures, settings_figures
+from tideline.evaluation.picture import draw
+from tideline.evaluation.publications import (
+    Publication,
+    interests_at,
+    publish_at,
+    read_published,
+    run_folder,
+)
+from tideline.evaluation.split import Mode, Split, split_at
+from tideline.evaluation.summary import print_summary
 from tideline.evaluation.vectors import load_vectors
-from tideline.intake import lake_files, list_batches
-from tideline.report import print_table, row, write_report
-from tideline.run import Run, load_run, write_atomically
-from tideline.serving import manifest
-from tideline.serving.readers import connect
+from tideline.report import row, write_report
+from tideline.run import write_atomically
 
-K = 10
-MODEL = "tideline"
-Figure = dict[str, Any]
+REPEATS = "repeats_allowed"
 
 
-def evaluate_current(settings: Settings, horizon_days: float = 7) -> list[Figure]:
-    """Score the published nightly layer on the days after its `as_of`, print the figures and keep them.
+def evaluate(settings: Settings, cutoffs: str | None = None, horizon_days: float = 7, *, slow: bool = False) -> list[Figure]:
+    """Score Tideline and its peers on the days after each cutoff, show the figures and keep them.
 
-    The figures go to `reports/evaluate.json` and to `evaluation/<generation>.json`, from where the next commit takes
-    them into `quality_metrics`. Subjects read `<model>/<cutoff date>/<repeats|new>/<segment>`: `repeats` is measured
-    where repeats are allowed; `new` counts, in lists and test alike, only items that the user has no history with.
-    Segments are `all`, and `active` and `quiet` users, with and without events in the short window.
+    They go to `reports/evaluate.json` and `reports/evaluate.png`, and to `evaluation/*.json`, from where the next
+    commit takes them into `quality_metrics`.
+
+    Parameters
+    ----------
+    cutoffs
+        Times separated by commas. None: `choose_cutoffs` takes them from the data.
+    slow
+        Also run the peers that need an environment of their own.
 
     Returns
     -------
     list of dict
-        Rows as `tideline.report.row` makes them. A published figure is compared with the best peer's.
+        Rows as `tideline.report.row` makes them; `figures.make_figures` says which.
 
     Raises
     ------
     ValueError
-        If nothing is published, or no user with history has events in the days after.
+        If nobody with history has events after a cutoff, or a cutoff is no time.
+    EvaluationError, OutsideError
+        If a run, or a peer in its own environment, fails.
     """
-    published, interests, generation, as_of = _read_published(settings)
-    run = _run_of(generation, settings)
-    batches = [batch["batch_id"] for batch in list_batches(settings.root)]
-    files, _ = lake_files(settings.root, batches)
-    repeats_allowed, ignored_types = _read_rules(run)
-    split = split_events(files, as_of, horizon_days, ignored_types)
-    if split.test.num_rows == 0:
+    started = time.perf_counter()
+    end = _take_in(settings)
+    modes: list[Mode] = ["repeats", "new"]
+    if REPEATS in settings.vars:
+        modes = ["repeats"] if settings.vars[REPEATS] else ["new"]
+    if cutoffs:
+        plan = given_cutoffs(cutoffs, horizon_days)
+    else:
+        plan = choose_cutoffs(known_events(settings, end), end, horizon_days)
+    _say(plan, horizon_days)
+    seconds: dict[str, float] = {"events": time.perf_counter() - started}
+    made: dict[datetime, dict[Mode, Publication]] = {}
+    for cutoff in plan.cutoffs:
+        made[cutoff] = publish_at(cutoff, modes, settings)
+        for mode, publication in made[cutoff].items():
+            seconds[f"run {cutoff:%Y-%m-%dT%H:%M}/{mode}"] = publication.seconds
+            print(f"  published as of {cutoff:%Y-%m-%d %H:%M} ({mode}): {publication.generation}", flush=True)
+    grounds = [_ground(cutoff, horizon_days, made[cutoff], settings) for cutoff in plan.cutoffs]
+    for ground in grounds:
+        _check(ground.split, modes)
+    print("  asking the peers ...", flush=True)
+    places, chosen, taken = compete(_tuning_ground(plan, horizon_days, settings), grounds, modes, slow=slow)
+    seconds |= {f"peer {name}": value for name, value in taken.items()}
+    figures = make_figures(places)
+    title = f"{settings.source}, {horizon_days:g} days after each of {len(plan.cutoffs)} cutoffs"
+    print_summary(figures, chosen, title)
+    draw(figures, title, settings.root / "reports" / "evaluate.png")
+    seconds["total"] = time.perf_counter() - started
+    told = settings_figures(chosen, f"{plan.tuning:%Y-%m-%d}")
+    times = [row("seconds", name, round(value, 3), "s") for name, value in seconds.items()]
+    report = write_report("evaluate", [*figures, *told, *times], settings)
+    _keep(figures, made, horizon_days, settings)
+    print(f"Done in {seconds['total']:.0f} s. Figures: {report}, picture: {report.with_suffix('.png')}")
+    return [*figures, *told, *times]
+
+
+def _take_in(settings: Settings) -> datetime:
+    from tideline.commands.run import midnight_after_last_event, provide_default_data
+    from tideline.intake import take_in
+
+    provide_default_data(settings)
+    take_in(settings)
+    return midnight_after_last_event(settings)
+
+
+def _ground(cutoff: datetime, horizon_days: float, made: Mapping[Mode, Publication], settings: Settings) -> Ground:
+    published = {mode: read_published(publication, settings) for mode, publication in made.items()}
+    items = pa.chunked_array([chunk for table in published.values() for chunk in table["item_id"].chunks], pa.string())
+    folder = run_folder(next(iter(made.values())), settings)
+    split = _split(cutoff, horizon_days, settings, items.unique())
+    window = pq.read_table(folder / "tables" / "run_settings.parquet")["short_window_days"][0].as_py()
+    return Ground(split, load_vectors(folder / "vectors", split), published, float(window))
+
+
+def _tuning_ground(plan: Plan, horizon_days: float, settings: Settings) -> Ground:
+    split = _split(plan.tuning, horizon_days, settings, None)
+    if not split.test_user.size:
+        print(f"  nobody to tune on at {plan.tuning:%Y-%m-%d}: peers take their first settings", flush=True)
+        return Ground(split, None, {}, 0.0)
+    folder = run_folder(interests_at(plan.tuning, settings), settings)
+    return Ground(split, load_vectors(folder / "vectors", split), {}, 0.0)
+
+
+def _split(cutoff: datetime, horizon_days: float, settings: Settings, items: pa.Array | None) -> Split:
+    later = known_events(settings, cutoff + timedelta(days=horizon_days))
+    return split_at(known_events(settings, cutoff), later, cutoff, horizon_days, items)
+
+
+def _check(split: Split, modes: Sequence[Mode]) -> None:
+    if not any(split.test_users(mode).size for mode in modes):
         raise ValueError(
-            f"no known user has events in the {horizon_days:g} days after {as_of:%Y-%m-%d %H:%M}: "
-            "land later events, or publish a nightly for an earlier AS_OF"
+            f"no known user has events in the {split.horizon_days:g} days after {split.cutoff:%Y-%m-%d %H:%M}: "
+            "take another CUTOFF or a longer HORIZON, or land later events"
         )
-    figures = []
-    for mode in ("repeats", "new") if repeats_allowed else ("new",):
-        test = split.test if mode == "repeats" else split.test_new
-        lists = {MODEL: published, **dict(_peers(split, test, run, new_only=mode == "new"))}
-        if mode == "new":
-            lists[MODEL] = without_known(published, split.history)
-        figures += _compare(lists, test, interests, f"{as_of:%Y-%m-%d}/{mode}")
-    print_table(f"{generation}, {horizon_days:g} days after {as_of:%Y-%m-%d %H:%M} UTC", figures)
-    write_report("evaluate", figures, settings)
-    _keep(figures, generation, as_of, settings)
-    return figures
 
 
-def without_known(recommendations: pa.Table, history: pa.Table) -> pa.Table:
-    """Drop the rows of items that their user has a history with and close the gaps in the ranks."""
-    with duckdb.connect() as connection:
-        connection.register("recommendations", recommendations)
-        connection.register("history", history)
-        return connection.execute(
-            """
-            select r.user_id, row_number() over (partition by r.user_id order by r.rank)::integer as rank, r.item_id
-            from recommendations as r
-            anti join history as h on h.user_id = r.user_id and h.item_id = r.item_id
-            order by r.user_id, rank
-            """
-        ).to_arrow_table()
+def _say(plan: Plan, horizon_days: float) -> None:
+    listed = ", ".join(f"{cutoff:%Y-%m-%d %H:%M}" for cutoff in plan.cutoffs)
+    why = f" (the last with at least {plan.enough} test users)" if plan.enough else ""
+    print(f"Cutoffs{why}: {listed}; {horizon_days:g} days after each; peers tuned at {plan.tuning:%Y-%m-%d %H:%M}", flush=True)
 
 
-def _compare(lists: dict[str, pa.Table], test: pa.Table, interests: pa.Table, place: str) -> list[Figure]:
-    scores = {model: score_users(table, test, K) for model, table in lists.items()}
-    figures = []
-    for segment, members in _segments(interests):
-        means = {}
-        for model, table in scores.items():
-            part = table if members is None else table.filter(pc.is_in(table["user_id"], value_set=members))
-            means[model] = average(part)
-        if not means[MODEL]["users"]:
-            continue
-        figures.append(row("users", f"all/{place}/{segment}", means[MODEL]["users"], "users"))
-        for metric in METRICS:
-            peers = {model: mean[metric] for model, mean in means.items() if model != MODEL}
-            best = max(peers, key=lambda model: peers[model])
-            for model, mean in means.items():
-                against = (f"{best}/{place}/{segment}", peers[best]) if model == MODEL else (None, None)
-                figures.append(row(f"{metric}@{K}", f"{model}/{place}/{segment}", mean[metric], None, *against))
-    return figures
-
-
-def _segments(interests: pa.Table) -> Iterator[tuple[str, pa.Array | None]]:
-    yield "all", None
-    active = pc.greater(interests["short_events"], 0)
-    yield "active", interests["user_id"].filter(active).combine_chunks()
-    yield "quiet", interests["user_id"].filter(pc.invert(active)).combine_chunks()
-
-
-def _peers(split: Split, test: pa.Table, run: Run, *, new_only: bool) -> Iterator[tuple[str, pa.Table]]:
-    users = pc.unique(test["user_id"])
-    yield "popular", popular(split.history, users, K, new_only=new_only)
-    yield "popular_7d", popular(split.history, users, K, since=split.cutoff - timedelta(days=7), new_only=new_only)
-    known = load_vectors(run, users)
-    nearest = nearest_text(known.user_id, known.fused, known.item_id, known.items, split.history, K, new_only=new_only)
-    yield "text_cosine", nearest
-
-
-def _read_published(settings: Settings) -> tuple[pa.Table, pa.Table, str, datetime]:
-    with connect(settings) as published:
-        layer = published.execute("select distinct generation, as_of from nightly_recommendations").fetchall()
-        if len(layer) != 1:
-            raise ValueError("no nightly recommendations are published: run `make run` first")
-        rows = published.execute(
-            "select user_id, rank, item_id from nightly_recommendations order by user_id, rank"
-        ).to_arrow_table()
-        interests = published.execute("select user_id, short_events from user_interests").to_arrow_table()
-    generation, as_of = layer[0]
-    return rows, interests, generation, as_of
-
-
-def _run_of(generation: str, settings: Settings) -> Run:
-    entry = manifest.read_manifest(generation, settings.root)
-    if entry is None:
-        raise ValueError(f"generation {generation} has no manifest below {settings.root}: publish its window again")
-    return load_run(entry.run_id, settings)
-
-
-def _read_rules(run: Run) -> tuple[bool, list[str]]:
-    """Return whether repeats are allowed and which event types are no sign of interest, as the run resolved them."""
-    with duckdb.connect(str(run.warehouse), read_only=True) as warehouse:
-        allowed = warehouse.execute("select repeats_allowed from run_settings").fetchone()
-        ignored = warehouse.execute("select event_type from int_event_weights where weight = 0").fetchall()
-    return bool(allowed and allowed[0]), [kind for (kind,) in ignored]
-
-
-def _keep(figures: list[Figure], generation: str, as_of: datetime, settings: Settings) -> None:
-    rows = [
-        {**{name: figure[name] for name in ("metric", "subject", "value", "unit")}, "as_of": as_of.isoformat()}
-        | {"generation": generation}
-        for figure in figures
-    ]
-    content = {"generation": generation, "as_of": as_of.isoformat(), "rows": rows}
-    write_atomically(
-        settings.root / "evaluation" / f"{generation}.json", json.dumps(content, indent=2, allow_nan=False)
-    )
+def _keep(
+    figures: Sequence[Figure], made: Mapping[datetime, Mapping[Mode, Publication]], horizon_days: float, settings: Settings
+) -> None:
+    """Write what the next commit takes into `quality_metrics`: one file a mode, named by what it was measured on."""
+    for mode, last in made[max(made)].items():
+        generations = [publications[mode].generation for publications in made.values()]
+        rows = [
+            {name: figure[name] for name in ("metric", "subject", "value", "unit")}
+            for figure in figures
+            if f"/{mode}/" in figure["subject"] and (f"/{MEAN}/" in figure["subject"] or figure["subject"].endswith("/all"))
+        ]
+        content = {"generation": last.generation, "as_of": last.cutoff, "generations": generations, "rows": rows}
+        name = f"{mode}-{horizon_days:g}d-{len(made)}x-{last.generation}"
+        write_atomically(
+            settings.root / "evaluation" / f"{name}.json", json.dumps(content, indent=2, allow_nan=False)
+        )

@@ -1,97 +1,114 @@
-"""Metrics of ranked lists, per user and averaged, relevance being yes or no."""
+"""Metrics of ranked lists, per user: how well they foretell (relevance is yes or no), how far from the obvious they are.
+
+Lists are arrays `[users, depth]` of item numbers, best first, -1 for no item.
+"""
 
 from __future__ import annotations
 
-import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-METRICS = ("ndcg", "recall", "hit_rate")
+from tideline.evaluation.split import History, Indices, Mode, Split
+
+K = 10
+FORETELLING = ("ndcg", "recall", "hit_rate")
+Scores = dict[str, NDArray[np.float64]]
 
 
-def score_users(recommendations: pa.Table, test: pa.Table, k: int = 10) -> pa.Table:
-    """Score each user of the test by the first k rows of his list.
+def score_table(recommendations: pa.Table, split: Split, mode: Mode, k: int = K) -> Scores:
+    """Score a table of `user_id`, `rank`, `item_id` against a split: `score_lists` over `split.test_users(mode)`.
 
-    With n relevant items of a user and the ranks r of those in his first k:
+    In mode `new` items that the user has a history with are taken out of his list first.
+    """
+    users = split.test_users(mode)
+    depth = int(max(k, recommendations["rank"].to_numpy().max(initial=k)))
+    lists = split.to_lists(recommendations, users, depth)
+    if mode == "new":
+        lists = without_known(lists, users, split.history)
+    return score_lists(lists[:, :k], users, *split.wanted(mode), split.history.items, k)
+
+
+def score_lists(lists: Indices, users: Indices, wanted_user: Indices, wanted_item: Indices, items: int, k: int = K) -> Scores:
+    """Score the list of each user by its first k places.
+
+    With n wanted items of a user and the ranks r of those in his first k:
 
     - `ndcg`: the sum of 1 / log2(r + 1), over the same sum for ranks 1 to min(k, n);
     - `recall`: the number of such ranks, over n (not over min(k, n));
     - `hit_rate`: 1 if there is any, else 0.
 
-    Who has no list scores 0; lists of users outside the test are left out.
-
     Parameters
     ----------
-    recommendations
-        user_id, rank (1-based), item_id.
-    test
-        user_id, item_id: the relevant pairs, each once.
-    k
-        How much of the list counts.
+    lists
+        `[u, at least 1]`.
+    users
+        `[u]` users of the lists, ascending; each must want something.
+    wanted_user, wanted_item
+        Wanted pairs, each once.
+    items
+        How many items there are.
 
     Returns
     -------
-    pa.Table
-        user_id, ndcg, recall, hit_rate; one row for each user of the test, ordered by user_id.
-
-    Raises
-    ------
-    ValueError
-        If k is below 1, or a list names an item or a rank twice.
+    dict
+        `ndcg`, `recall`, `hit_rate`, `[u]` each, in the order of `users`.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    with duckdb.connect() as connection:
-        connection.register("recommendations", recommendations)
-        connection.register("test", test)
-        users = connection.execute(
-            "select user_id, count(*) as relevant from test group by user_id order by user_id"
-        ).to_arrow_table()
-        connection.register("users", users)
-        twice = connection.execute(
-            """
-            select count(*) - count(distinct (user_id, item_id)) + count(*) - count(distinct (user_id, rank))
-            from recommendations
-            """
-        ).fetchone()
-        if twice and twice[0]:
-            raise ValueError(f"{twice[0]} items or ranks occur twice in a user's list: metrics would count them twice")
-        hits = connection.execute(
-            """
-            with numbered as (select user_id, row_number() over (order by user_id) - 1 as position from users)
-            select n.position, r.rank::bigint as rank
-            from recommendations as r
-            inner join test as t on t.user_id = r.user_id and t.item_id = r.item_id
-            inner join numbered as n on n.user_id = r.user_id
-            where r.rank <= $1
-            order by n.position, r.rank
-            """,
-            [k],
-        ).to_arrow_table()
-    relevant = users["relevant"].to_numpy()
-    position, rank = hits["position"].to_numpy(), hits["rank"].to_numpy()
+    shown = lists[:, :k]
+    relevant = np.bincount(np.searchsorted(users, wanted_user), minlength=users.size)
+    keys = users[:, None] * items + shown
+    hits = (shown >= 0) & np.isin(keys, wanted_user * items + wanted_item)
     gains = 1 / np.log2(np.arange(1, k + 1) + 1)
     ideal = np.cumsum(gains)[np.minimum(relevant, k) - 1]
-    found = np.bincount(position, minlength=relevant.size)
-    return pa.table(
-        {
-            "user_id": users["user_id"],
-            "ndcg": np.bincount(position, weights=gains[rank - 1], minlength=relevant.size) / ideal,
-            "recall": found / relevant,
-            "hit_rate": np.minimum(found, 1).astype(np.float64),
-        }
-    )
+    return {
+        "ndcg": hits @ gains[: shown.shape[1]] / ideal,
+        "recall": hits.sum(axis=1) / relevant,
+        "hit_rate": hits.any(axis=1).astype(np.float64),
+    }
 
 
-def evaluate(recommendations: pa.Table, test: pa.Table, k: int = 10) -> dict[str, float]:
-    """Average `score_users` over the users of the test; also `users`, how many there are. Without users all is NaN."""
-    scores = score_users(recommendations, test, k)
-    return average(scores)
+def without_known(lists: Indices, users: Indices, history: History) -> Indices:
+    """Take the items that their user has a history with out of the lists and close the gaps."""
+    known = np.unique(history.user * history.items + history.item)
+    kept = (lists >= 0) & ~np.isin(users[:, None] * history.items + lists, known)
+    order = np.argsort(~kept, axis=1, kind="stable")
+    moved: Indices = np.take_along_axis(np.where(kept, lists, -1), order, axis=1)
+    return moved
 
 
-def average(scores: pa.Table) -> dict[str, float]:
-    """Average a table of `score_users`, or a part of it."""
-    if scores.num_rows == 0:
-        return {**dict.fromkeys(METRICS, float("nan")), "users": 0}
-    return {**{name: float(pc.mean(scores[name]).as_py()) for name in METRICS}, "users": scores.num_rows}
+def describe_lists(lists: Indices, history: History, vectors: NDArray[np.float32] | None, k: int = K) -> Scores:
+    """Measure how far from the obvious each list is; NaN for a list without items.
+
+    - `novelty`: the mean of -log2((1 + n) / (1 + users)) over the list, n being the users who have had the item;
+    - `diversity`: 1 minus the mean cosine of two items of the list (Ziegler et al., WWW 2005), NaN with fewer than two.
+
+    Parameters
+    ----------
+    vectors
+        `[items, d]` rows of length 1 or, for items without a vector, 0. None: no diversity.
+    """
+    shown = lists[:, :k]
+    there = shown >= 0
+    count = there.sum(axis=1)
+    owners = np.bincount(history.pairs.indices, minlength=history.items)
+    surprise = -np.log2((1 + owners) / (1 + history.users))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        described = {"novelty": np.where(there, surprise[shown], 0).sum(axis=1) / count}
+        if vectors is not None:
+            told = there & (np.square(vectors).sum(axis=1) > 0)[shown]
+            summed = np.zeros((shown.shape[0], vectors.shape[1]))
+            for place in range(shown.shape[1]):
+                summed += vectors[shown[:, place]] * told[:, place, None]
+            n = told.sum(axis=1)
+            mean = (np.square(summed).sum(axis=1) - n) / (n * (n - 1))
+            described["diversity"] = np.where(n > 1, 1 - mean, np.nan)
+    described["novelty"] = np.where(count > 0, described["novelty"], np.nan)
+    return described
+
+
+def coverage(lists: Indices, items: int, k: int = K) -> float:
+    """Return how many of the items with history (the first `items` numbers) are in any list, as a share."""
+    shown = np.unique(lists[:, :k])
+    return float(((shown >= 0) & (shown < items)).sum() / items) if items else float("nan")

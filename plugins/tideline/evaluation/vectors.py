@@ -1,48 +1,57 @@
-"""The vectors that a run was ranked with, as arrays."""
+"""The vectors that a run was ranked with, as arrays in the numbering of a split."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tideline.ranking.catalogue import to_matrix
-from tideline.run import Run
+from embeddings.vector_files import to_matrix
+from tideline.evaluation.split import Split
 
 
-class RunVectors(NamedTuple):
-    """Users with a fused vector and available items with a vector, each ordered by id."""
+@dataclass(frozen=True)
+class RunVectors:
+    """Rows of length 1, or 0 where there is no vector."""
 
-    user_id: pa.Array
-    fused: NDArray[np.float32]
-    """[users, d]"""
-    item_id: pa.Array
     items: NDArray[np.float32]
-    """[items, d]"""
+    """`[items, d]`"""
+    long: NDArray[np.float32]
+    """`[users, d]`, as are `short` and `fused`."""
+    short: NDArray[np.float32]
+    fused: NDArray[np.float32]
+    gate_is_learned: bool
+    """Whether users with both windows have different gates."""
 
 
-def load_vectors(run: Run, users: pa.Array) -> RunVectors:
-    """Read the fused vectors of some users, and the vectors of the items that were available at the run's `as_of`."""
-    with duckdb.connect() as connection:
-        connection.register("wanted", pa.table({"user_id": users}))
-        fused = connection.execute(
-            "select user_id, fused as vector from read_parquet($1) semi join wanted using (user_id) "
-            "where fused is not null order by user_id",
-            [str(run.vectors / "user_vectors.parquet")],
-        ).to_arrow_table()
-        items = connection.execute(
-            "select item_id, vector from read_parquet($1) "
-            "semi join (select item_id from read_parquet($2) where is_available) using (item_id) "
-            "where vector is not null order by item_id",
-            [str(run.vectors / "item_vectors.parquet"), str(run.tables / "dim_items.parquet")],
-        ).to_arrow_table()
-    dimension = len(items["vector"][0]) if items.num_rows else 0
+def load_vectors(folder: Path, split: Split) -> RunVectors | None:
+    """Read `item_vectors.parquet` and `user_vectors.parquet` of a run; None if the run made no vector of an item."""
+    items = pq.read_table(folder / "item_vectors.parquet", columns=["item_id", "vector"])
+    users = pq.read_table(folder / "user_vectors.parquet", columns=["user_id", "long", "short", "fused", "gate"])
+    lengths = pc.list_value_length(items["vector"].drop_null()) if items.num_rows else None
+    if lengths is None or not len(lengths):
+        return None
+    dimension = int(lengths[0].as_py())
+    both = pc.and_(users["long"].is_valid(), users["short"].is_valid())
+    gates = users["gate"].filter(both).to_numpy()
     return RunVectors(
-        user_id=fused["user_id"].combine_chunks(),
-        fused=to_matrix(fused["vector"], dimension),
-        item_id=items["item_id"].combine_chunks(),
-        items=to_matrix(items["vector"], dimension),
+        items=_aligned(items["item_id"], items["vector"], split.item_id, dimension),
+        long=_aligned(users["user_id"], users["long"], split.user_id, dimension),
+        short=_aligned(users["user_id"], users["short"], split.user_id, dimension),
+        fused=_aligned(users["user_id"], users["fused"], split.user_id, dimension),
+        gate_is_learned=bool(gates.size and np.ptp(gates) > 0),
     )
+
+
+def _aligned(ids: pa.ChunkedArray, vectors: pa.ChunkedArray, order: pa.Array, dimension: int) -> NDArray[np.float32]:
+    there = vectors.is_valid()
+    row = pc.index_in(ids.filter(there), value_set=order)
+    kept = row.is_valid()
+    matrix = np.zeros((len(order), dimension), dtype=np.float32)
+    matrix[row.filter(kept).to_numpy()] = to_matrix(vectors.filter(there).filter(kept), dimension)
+    return matrix
