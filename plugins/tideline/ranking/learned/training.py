@@ -1,0 +1,204 @@
+"""Train on several past cutoffs; what wins on the latest held-out days ranks, be it plain popularity."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tideline.ranking.learned.blend import blend_parts, fit_blend
+from tideline.ranking.learned.lists import Lists, active_users, join, lists_at
+from tideline.ranking.learned.model import Model, single
+from tideline.ranking.learned.past import Past
+from tideline.ranking.learned.sources import COMMON, NAMES
+from tideline.ranking.learned.trees import best_rounds, fit_trees
+
+logger = logging.getLogger(__name__)
+
+MODES = ("repeats", "new")
+FALLBACK = {"repeats": "tifu", "new": "popular_28d"}
+"""What ranks where nothing can be learned or judged."""
+FEWEST_HELD = 20
+FEWEST_FOR_BLEND = 40
+FEWEST_FOR_TREES = 250
+REPEATS = 0.01
+"""Below this share of repeats in what users take, nothing that a user has had is recommended."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train."""
+
+    horizon: float = 7.0
+    """Days after a cutoff that are to be foretold, and between cutoffs."""
+    depth: int = 60
+    """Candidates of each source."""
+    most_users: int = 1000
+    """Lists of one cutoff, drawn by the seed."""
+    cutoffs: int = 8
+    """Cutoffs at most where they have lists enough."""
+    most_cutoffs: int = 26
+    """Cutoffs where each has few lists."""
+    enough_lists: int = 1200
+    held_lists: int = 300
+    """The latest cutoffs are held out until they have so many lists, at most a third of them."""
+    half_life: float = 56.0
+    """Days after which a cutoff counts half."""
+    rounds: int = 200
+    seed: int = 1
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What was learned."""
+
+    models: Mapping[str, Model]
+    """One for each of `MODES`."""
+    popular: str
+    """The common source that unknown users get."""
+    repeats: bool
+    """Whether users come back to what they have had; if not, it is never recommended."""
+    plan: Plan
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values: cutoffs, lists, what each contender reached on the held-out days, importance, notes."""
+
+
+def train(past: Past, plan: Plan | None = None) -> Trained:
+    """Learn from cutoffs before the past's instant.
+
+    Lists of candidates are made at several past cutoffs; a blend and trees learn from all but the latest, which judge
+    them beside the best single source and the best kind of popularity. The winner of each mode is then learned again
+    from all of them. With too few lists to judge by, a stated source ranks and the card says so.
+    """
+    plan = plan or Plan()
+    lists, skipped = _collect(past, plan)
+    wanted = {mode: int(sum(part.wanted.sum() for part in lists[mode])) for mode in MODES}
+    repeats = wanted["repeats"] == 0 or 1 - wanted["new"] / wanted["repeats"] >= REPEATS
+    models: dict[str, Model] = {}
+    cards: dict[str, Any] = {}
+    for mode in MODES:
+        if mode == "repeats" and not repeats:
+            continue
+        models[mode], cards[mode] = _choose(lists[mode], mode, plan)
+    if not repeats:
+        models["repeats"], cards["repeats"] = models["new"], {"note": "users do not come back: as new items"}
+    popular = _best_single([part for part in lists["new"] if part.size], COMMON) or FALLBACK["new"]
+    card = {"plan": asdict(plan), "repeats": repeats, "popular": popular, "skipped": skipped, "modes": cards}
+    return Trained(models, popular, repeats, plan, card)
+
+
+def _collect(past: Past, plan: Plan) -> tuple[dict[str, list[Lists]], str]:
+    """Make lists at one cutoff a horizon, back until there are enough or the data too young."""
+    lists: dict[str, list[Lists]] = {mode: [] for mode in MODES}
+    oldest = float(past.age.max(initial=0.0))
+    total = 0
+    for number in range(1, plan.most_cutoffs + 1):
+        days = number * plan.horizon
+        # Earlier, less than a quarter of the events would be known: another world than the one to serve.
+        if days >= oldest or (past.age > days).mean() < 0.25:
+            return lists, f"cutoffs from {days:g} days back: too little is known before them"
+        if number > plan.cutoffs and total >= plan.enough_lists:
+            return lists, ""
+        if active_users(past, days, plan.horizon).size == 0:
+            continue
+        made = lists_at(past, days, plan.horizon, plan.depth, plan.most_users, plan.seed + number)
+        for mode in MODES:
+            lists[mode].append(made[mode])
+        total += made["new"].size
+        logger.info("cutoff %g days back: %d lists", days, made["repeats"].size)
+    return lists, ""
+
+
+def _choose(parts: list[Lists], mode: str, plan: Plan) -> tuple[Model, dict[str, Any]]:
+    parts = [part for part in parts if part.size]
+    sizes = [part.size for part in parts]
+    names = parts[0].names if parts else ()
+    held_count = _held(sizes, plan)
+    if sum(sizes[:held_count]) < FEWEST_HELD:
+        source = FALLBACK[mode]
+        note = f"{sum(sizes)} lists are too few to judge by: {source} ranks"
+        return single(source, names), {"winner": source, "note": note, "lists": sum(sizes)}
+    held, everything = join(parts[:held_count]), join(parts)
+    best = {_best_single(parts, NAMES), _best_single(parts, COMMON)} - {""}
+    contenders: dict[str, NDArray[np.float64]] = {name: single(name, names).score(held.features) for name in sorted(best)}
+    rounds = 0
+    earlier = join(parts[held_count:]).with_hits() if parts[held_count:] else None
+    if earlier is not None and earlier.size >= FEWEST_FOR_BLEND:
+        weights = fit_blend(earlier, _importance(earlier, plan))
+        contenders["blend"] = blend_parts(held.features, names, weights)[0].sum(axis=1)
+        if earlier.size >= FEWEST_FOR_TREES:
+            booster = fit_trees(earlier, plan.rounds, plan.seed, plan.threads, _importance(earlier, plan))
+            rounds, scores = best_rounds(booster, held)
+            contenders["trees"] = scores
+            contenders["both"] = contenders["blend"] / _spread(held, contenders["blend"]) + scores / _spread(held, scores)
+    reached = {name: float(held.ndcg(scores).mean()) for name, scores in contenders.items()}
+    winner = max(reached, key=lambda name: reached[name])
+    model, importance = _refit(winner, everything, rounds, plan)
+    card = {
+        "winner": winner,
+        "ndcg@10": reached,
+        "lists": everything.size,
+        "held_lists": held.size,
+        "held_cutoffs": sorted({float(days) for days in held.cutoff}),
+        "cutoffs": sorted({float(days) for days in everything.cutoff}),
+        "rounds": rounds,
+        "found": float(everything.label.sum() / everything.wanted.sum()),
+        "importance": importance,
+        "weights": dict(model.linear),
+    }
+    return model, card
+
+
+def _held(sizes: list[int], plan: Plan) -> int:
+    """Return how many of the latest cutoffs are held out."""
+    enough = int(np.searchsorted(np.cumsum(sizes), plan.held_lists)) + 1
+    return max(1, min(enough, len(sizes) // 3)) if sizes else 0
+
+
+def _best_single(parts: list[Lists], names: tuple[str, ...]) -> str:
+    """Return which source alone ranks all lists best: on all, as nothing is learned, so that luck counts little."""
+    if not parts:
+        return ""
+    total: dict[str, float] = {}
+    for part in parts:
+        for name in names:
+            if name in part.names:
+                total[name] = total.get(name, 0.0) + float(part.ndcg(single(name, part.names).score(part.features)).sum())
+    return max(total, key=lambda name: total[name]) if total else ""
+
+
+def _refit(winner: str, lists: Lists, rounds: int, plan: Plan) -> tuple[Model, dict[str, float]]:
+    """Learn the winner again from all lists."""
+    names = lists.names
+    if winner not in ("blend", "trees", "both"):
+        return single(winner, names), {}
+    lists = lists.with_hits()
+    weights: dict[str, float] = {}
+    booster, scales, importance = "", [0.0, 0.0], {}
+    if winner in ("blend", "both"):
+        weights = fit_blend(lists, _importance(lists, plan))
+        scales[0] = 1 / _spread(lists, blend_parts(lists.features, names, weights)[0].sum(axis=1))
+    if winner in ("trees", "both"):
+        trees = fit_trees(lists, rounds, plan.seed, plan.threads, _importance(lists, plan))
+        booster = trees.model_to_string()
+        scales[1] = 1 / _spread(lists, trees.predict(lists.features, raw_score=True))
+        gains = trees.feature_importance("gain")
+        importance = dict(sorted(zip(names, (gains / gains.sum()).tolist(), strict=True), key=lambda pair: -pair[1]))
+    return Model(winner, names, weights, scales[0], booster, scales[1], plan.threads), importance
+
+
+def _importance(lists: Lists, plan: Plan) -> NDArray[np.float64]:
+    weight: NDArray[np.float64] = 0.5 ** ((lists.cutoff - lists.cutoff.min(initial=np.inf)) / plan.half_life)
+    return weight
+
+
+def _spread(lists: Lists, scores: NDArray[np.floating]) -> float:
+    """Return how far scores lie from the mean of their list, on average: two models are added on one scale."""
+    count = np.maximum(np.bincount(lists.list, minlength=lists.size), 1)
+    mean = np.bincount(lists.list, scores, minlength=lists.size) / count
+    return max(float(np.sqrt(np.mean((scores - mean[lists.list]) ** 2))), 1e-9)
