@@ -140,13 +140,13 @@ def test_saved_and_loaded_model_gives_the_same_lists(past: Past, trained: Traine
             np.testing.assert_array_equal(one.score, two.score)
 
 
-@pytest.mark.parametrize("winner", ["trees", "blend", "both"])
+@pytest.mark.parametrize("winner", ["trees", "blend", "tifu", "trees + 0.5 tifu", "trees + 1 blend"])
 def test_parts_sum_to_the_score_and_the_scores_fall(past: Past, winner: str) -> None:
     from tideline.ranking.learned.lists import join
     from tideline.ranking.learned.training import _refit
 
     made = join([lists_at(past, days, 7.0, 15, 1000, 1)["repeats"] for days in (7.0, 14.0)])
-    model, _ = _refit(winner, made, 20, PLAN)
+    model, _ = _refit(winner, made.names, made, 20, PLAN)
     parts = model.parts(made.features)
     assert set(parts) <= {group_of(name) for name in made.names} | {"base"}
     np.testing.assert_allclose(sum(parts.values()), model.score(made.features), atol=1e-5)

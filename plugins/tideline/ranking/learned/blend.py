@@ -13,17 +13,21 @@ PENALTY = 1e-3
 STEPS = 150
 
 
-def terms(matrix: NDArray[np.float32], names: tuple[str, ...]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return the columns `[n, t]` that are blended, the greater the better, and their names.
+def term_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the features that are blended: the share of the user's best, and the rank, of each source."""
+    return tuple(name for name in names if name.endswith((".share", ".rank")))
 
-    They are the share of the user's best, and 1 / (1 + rank) to the power of a half of each source.
+
+def terms(matrix: NDArray[np.float32], names: tuple[str, ...], chosen: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the chosen terms as columns `[n, terms]`, the greater the better, from -1 to 1.
+
+    A share is taken as it is; a rank counts 1 / sqrt(1 + rank).
     """
-    chosen = [name for name in names if name.endswith((".share", ".rank"))]
     columns = matrix[:, [names.index(name) for name in chosen]].astype(np.float64)
-    ranks = np.array([name.endswith(".rank") for name in chosen])
+    ranks = np.array([name.endswith(".rank") for name in chosen], dtype=bool)
     columns[:, ranks] = np.exp(-0.5 * columns[:, ranks])
     np.clip(columns, -1.0, 1.0, out=columns)
-    return columns, tuple(chosen)
+    return columns
 
 
 def fit_blend(lists: Lists, importance: NDArray[np.float64] | None = None) -> dict[str, float]:
@@ -36,7 +40,8 @@ def fit_blend(lists: Lists, importance: NDArray[np.float64] | None = None) -> di
     """
     from scipy.optimize import minimize
 
-    columns, names = terms(lists.features, lists.names)
+    names = term_names(lists.names)
+    columns = terms(lists.features, lists.names, names)
     hits = np.bincount(lists.list, lists.label, minlength=lists.size)
     weight = np.ones(lists.size) if importance is None else importance
     weight = np.where(hits > 0, weight, 0.0)
@@ -64,7 +69,5 @@ def blend_parts(
     matrix: NDArray[np.float32], names: tuple[str, ...], weights: Mapping[str, float]
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Return what each weighted term adds to the score, `[n, terms]`, and the names of the terms."""
-    columns, all_names = terms(matrix, names)
-    chosen = [name for name in all_names if name in weights]
-    values = np.array([weights[name] for name in chosen])
-    return columns[:, [all_names.index(name) for name in chosen]] * values, tuple(chosen)
+    chosen = tuple(name for name in term_names(names) if name in weights)
+    return terms(matrix, names, chosen) * np.array([weights[name] for name in chosen]), chosen

@@ -124,7 +124,9 @@ def _of_pairs(tables: Tables, key: Indices) -> dict[str, NDArray[np.float64]]:
 def _affinity(tables: Tables, past: Past, owner: Indices, item: Indices) -> NDArray[np.float64]:
     step = 200_000
     parts = [
-        np.asarray(tables.taste[owner[first : first + step]].multiply(past.categories[item[first : first + step]]).sum(1))
+        np.asarray(
+            tables.taste[owner[first : first + step]].multiply(past.categories[item[first : first + step]]).sum(1)
+        )
         for first in range(0, owner.size, step)
     ]
     return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)

@@ -58,6 +58,15 @@ class Lists:
         """Return the lists that have something to find: the others teach nothing about order."""
         return self.some(np.bincount(self.list, self.label, minlength=self.size) > 0)
 
+    def thinned(self, rows: int, seed: int) -> Lists:
+        """Return about so many rows: all that were taken, and of the others an equal share, drawn by the seed."""
+        if self.label.size <= rows:
+            return self
+        taken = int(self.label.sum())
+        share = max(rows - taken, taken) / (self.label.size - taken)
+        drawn = np.random.default_rng(seed).random(self.label.size) < share
+        return self.rows(drawn | (self.label > 0), np.ones(self.size, dtype=bool))
+
     def column(self, name: str) -> NDArray[np.float32]:
         """Return a feature by name."""
         return self.features[:, self.names.index(name)]
@@ -72,7 +81,10 @@ class Lists:
 
 
 def join(parts: Sequence[Lists]) -> Lists:
-    """Put lists one after the other."""
+    """Put lists one after the other; of no parts, no lists."""
+    if not parts:
+        nothing = np.empty(0, dtype=np.int64)
+        return Lists(np.empty((0, 0), np.float32), np.empty(0, np.float32), nothing, nothing, np.empty(0), ())
     offsets = np.cumsum([0, *(part.size for part in parts)])
     return Lists(
         np.concatenate([part.features for part in parts]),
@@ -93,9 +105,7 @@ def active_users(past: Past, days: float, horizon: float) -> Indices:
     return users[known[users]]
 
 
-def lists_at(
-    past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int
-) -> dict[str, Lists]:
+def lists_at(past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int) -> dict[str, Lists]:
     """Make the lists of a cutoff so many days before `as_of`, for modes `repeats` and `new`.
 
     Everything but the labels comes from `past.before(days)`, by the code that serves.
@@ -118,8 +128,6 @@ def lists_at(
             total = np.bincount(
                 np.searchsorted(some, wanted[np.isin(wanted // past.items, some)] // past.items), minlength=some.size
             )
-            made = Lists(
-                features, label.astype(np.float32), candidates.row, total, np.full(some.size, days), names
-            )
+            made = Lists(features, label.astype(np.float32), candidates.row, total, np.full(some.size, days), names)
             parts[mode].append(made.some(total > 0))
     return {mode: join(made) for mode, made in parts.items() if made}

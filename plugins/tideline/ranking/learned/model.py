@@ -23,7 +23,7 @@ class Model:
     """`score = linear_scale * blend + trees_scale * trees`; a scale is 0 where the part is absent."""
 
     name: str
-    """The contender that won: a source, `blend`, `trees` or `both`."""
+    """The contender that won: a source, `blend`, `trees`, or `trees + 0.5 tifu`."""
     features: tuple[str, ...]
     """Columns of the matrices that it reads, in their order."""
     linear: Mapping[str, float] = field(default_factory=dict)

@@ -71,7 +71,7 @@ class Past:
         )
 
     def within(self, first: float, last: float) -> tuple[Indices, Indices]:
-        """Return the pairs (user, item), each once and ascending, with an event from `first` to less than `last` days ago.
+        """Return the pairs (user, item), each once and ascending, with an event `first` to `last` days ago.
 
         The age `first` itself is outside and `last` inside: at the cutoff itself, as in a horizon after it.
         """
@@ -137,7 +137,9 @@ class Past:
             Age of the first event of the basket's day, in whole days.
         """
         day = np.floor(self.age / BASKET_GAP).astype(np.int64)
-        entries = np.unique(np.stack([self.user, -day, self.item], axis=1), axis=0) if day.size else np.empty((0, 3), int)
+        entries = (
+            np.unique(np.stack([self.user, -day, self.item], axis=1), axis=0) if day.size else np.empty((0, 3), int)
+        )
         user, day, item = entries[:, 0], -entries[:, 1], entries[:, 2]
         starts = np.ones(user.size, dtype=bool)
         starts[1:] = (user[1:] != user[:-1]) | (day[1:] != day[:-1])
@@ -192,7 +194,7 @@ def make_past(
         interests_of=interests_of,
     )
     for name, codes, size in (("user", past.user, users), ("item", past.item, items)):
-        if codes.size and not (0 <= codes.min() and codes.max() < size):
+        if codes.size and (codes.min() < 0 or codes.max() >= size):
             raise ValueError(f"{name} numbers must be from 0 to {size - 1}, got {codes.min()} to {codes.max()}")
     return past
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from tideline.ranking.learned.trees import best_rounds, fit_trees
 logger = logging.getLogger(__name__)
 
 MODES = ("repeats", "new")
+BLEND, TREES = "blend", "trees"
+SHARES = (0.25, 0.5, 1.0)
+"""How much of the best source, or of the blend, is tried beside the trees: it steadies them where lists are few."""
 FALLBACK = {"repeats": "tifu", "new": "popular_28d"}
 """What ranks where nothing can be learned or judged."""
 FEWEST_HELD = 20
@@ -48,7 +51,9 @@ class Plan:
     """The latest cutoffs are held out until they have so many lists, at most a third of them."""
     half_life: float = 56.0
     """Days after which a cutoff counts half."""
-    rounds: int = 200
+    rows: int = 250_000
+    """Candidates to learn from: those that were taken, and a draw of the others."""
+    rounds: int = 160
     seed: int = 1
     threads: int = 2
 
@@ -123,31 +128,34 @@ def _choose(parts: list[Lists], mode: str, plan: Plan) -> tuple[Model, dict[str,
         source = FALLBACK[mode]
         note = f"{sum(sizes)} lists are too few to judge by: {source} ranks"
         return single(source, names), {"winner": source, "note": note, "lists": sum(sizes)}
-    held, everything = join(parts[:held_count]), join(parts)
-    best = {_best_single(parts, NAMES), _best_single(parts, COMMON)} - {""}
-    contenders: dict[str, NDArray[np.float64]] = {name: single(name, names).score(held.features) for name in sorted(best)}
+    held = join(parts[:held_count])
+    best, popular = _best_single(parts, NAMES), _best_single(parts, COMMON)
+    contenders = {name: single(name, names).score(held.features) for name in sorted({best, popular} - {""})}
     rounds = 0
-    earlier = join(parts[held_count:]).with_hits() if parts[held_count:] else None
-    if earlier is not None and earlier.size >= FEWEST_FOR_BLEND:
+    earlier = _thinned(parts[held_count:], plan)
+    if earlier.size >= FEWEST_FOR_BLEND:
         weights = fit_blend(earlier, _importance(earlier, plan))
-        contenders["blend"] = blend_parts(held.features, names, weights)[0].sum(axis=1)
-        if earlier.size >= FEWEST_FOR_TREES:
-            booster = fit_trees(earlier, plan.rounds, plan.seed, plan.threads, _importance(earlier, plan))
-            rounds, scores = best_rounds(booster, held)
-            contenders["trees"] = scores
-            contenders["both"] = contenders["blend"] / _spread(held, contenders["blend"]) + scores / _spread(held, scores)
+        contenders[BLEND] = blend_parts(held.features, names, weights)[0].sum(axis=1)
+    if earlier.size >= FEWEST_FOR_TREES:
+        booster = fit_trees(earlier, plan.rounds, plan.seed, plan.threads, _importance(earlier, plan))
+        rounds, contenders[TREES] = best_rounds(booster, held)
+        scaled = contenders[TREES] / _spread(held, contenders[TREES])
+        for name in (best, BLEND):
+            for share in SHARES:
+                other = contenders[name] * (share / _spread(held, contenders[name]))
+                contenders[f"{TREES} + {share:g} {name}"] = scaled + other
     reached = {name: float(held.ndcg(scores).mean()) for name, scores in contenders.items()}
     winner = max(reached, key=lambda name: reached[name])
-    model, importance = _refit(winner, everything, rounds, plan)
+    model, importance = _refit(winner, names, _thinned(parts, plan), rounds, plan)
     card = {
         "winner": winner,
         "ndcg@10": reached,
-        "lists": everything.size,
+        "lists": sum(sizes),
         "held_lists": held.size,
         "held_cutoffs": sorted({float(days) for days in held.cutoff}),
-        "cutoffs": sorted({float(days) for days in everything.cutoff}),
+        "cutoffs": sorted({float(days) for part in parts for days in part.cutoff}),
         "rounds": rounds,
-        "found": float(everything.label.sum() / everything.wanted.sum()),
+        "found": float(sum(part.label.sum() for part in parts) / sum(part.wanted.sum() for part in parts)),
         "importance": importance,
         "weights": dict(model.linear),
     }
@@ -161,35 +169,46 @@ def _held(sizes: list[int], plan: Plan) -> int:
 
 
 def _best_single(parts: list[Lists], names: tuple[str, ...]) -> str:
-    """Return which source alone ranks all lists best: on all, as nothing is learned, so that luck counts little."""
+    """Return which source alone ranks all lists best: all, as nothing is learned, so that luck counts little."""
     if not parts:
         return ""
     total: dict[str, float] = {}
     for part in parts:
         for name in names:
             if name in part.names:
-                total[name] = total.get(name, 0.0) + float(part.ndcg(single(name, part.names).score(part.features)).sum())
+                total[name] = total.get(name, 0.0) + float(
+                    part.ndcg(single(name, part.names).score(part.features)).sum()
+                )
     return max(total, key=lambda name: total[name]) if total else ""
 
 
-def _refit(winner: str, lists: Lists, rounds: int, plan: Plan) -> tuple[Model, dict[str, float]]:
+def _refit(
+    winner: str, names: tuple[str, ...], lists: Lists, rounds: int, plan: Plan
+) -> tuple[Model, dict[str, float]]:
     """Learn the winner again from all lists."""
-    names = lists.names
-    if winner not in ("blend", "trees", "both"):
-        return single(winner, names), {}
-    lists = lists.with_hits()
-    weights: dict[str, float] = {}
-    booster, scales, importance = "", [0.0, 0.0], {}
-    if winner in ("blend", "both"):
-        weights = fit_blend(lists, _importance(lists, plan))
-        scales[0] = 1 / _spread(lists, blend_parts(lists.features, names, weights)[0].sum(axis=1))
-    if winner in ("trees", "both"):
-        trees = fit_trees(lists, rounds, plan.seed, plan.threads, _importance(lists, plan))
-        booster = trees.model_to_string()
-        scales[1] = 1 / _spread(lists, trees.predict(lists.features, raw_score=True))
-        gains = trees.feature_importance("gain")
-        importance = dict(sorted(zip(names, (gains / gains.sum()).tolist(), strict=True), key=lambda pair: -pair[1]))
-    return Model(winner, names, weights, scales[0], booster, scales[1], plan.threads), importance
+    trees, _, rest = winner.partition(" + ")
+    share, other = (float(rest.split(" ")[0]), rest.split(" ")[1]) if rest else (1.0, "" if trees == TREES else trees)
+    model = Model(winner, names)
+    if other == BLEND:
+        model = replace(model, linear=fit_blend(lists, _importance(lists, plan)), linear_scale=1.0)
+    elif other:
+        model = replace(single(other, names), name=winner)
+    if trees != TREES:
+        return model, {}
+    if other:
+        model = replace(model, linear_scale=share / _spread(lists, model.score(lists.features)))
+    booster = fit_trees(lists, rounds, plan.seed, plan.threads, _importance(lists, plan))
+    scale = 1 / _spread(lists, booster.predict(lists.features, raw_score=True))
+    gains = booster.feature_importance("gain")
+    order = np.argsort(-gains, kind="stable")
+    importance = {names[place]: float(gains[place] / max(gains.sum(), 1e-9)) for place in order}
+    return replace(model, booster=booster.model_to_string(), trees_scale=scale, threads=plan.threads), importance
+
+
+def _thinned(parts: list[Lists], plan: Plan) -> Lists:
+    """Join the lists with something to find, cutoff by cutoff thinned to about `plan.rows` rows in all."""
+    rows = plan.rows // max(len(parts), 1)
+    return join([part.with_hits().thinned(rows, plan.seed + number) for number, part in enumerate(parts)])
 
 
 def _importance(lists: Lists, plan: Plan) -> NDArray[np.float64]:

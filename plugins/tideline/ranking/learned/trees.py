@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tideline.ranking.learned.lists import K, Lists
+from tideline.ranking.learned.lists import Lists
 
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
@@ -25,7 +25,6 @@ PARAMETERS: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-ROUNDS = 300
 STEP = 20
 
 
@@ -45,7 +44,7 @@ def fit_trees(lists: Lists, rounds: int, seed: int, threads: int, importance: ND
 
 
 def best_rounds(booster: Any, held: Lists) -> tuple[int, NDArray[np.float64]]:
-    """Return after how many rounds, in steps of 20, the mean NDCG@10 of held-out lists was best, and its scores then."""
+    """Return after how many rounds, in steps of 20, held-out lists had the best mean NDCG@10, and its scores then."""
     scores = np.zeros(held.label.size)
     best = (-1.0, 0, scores)
     for first in range(0, booster.current_iteration(), STEP):
@@ -55,6 +54,3 @@ def best_rounds(booster: Any, held: Lists) -> tuple[int, NDArray[np.float64]]:
         if mean > best[0]:
             best = (mean, first + count, scores)
     return best[1], best[2]
-
-
-__all__ = ["K", "PARAMETERS", "ROUNDS", "best_rounds", "fit_trees"]

@@ -37,9 +37,7 @@ def fit_ease(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | Non
     maps = [learn(matrix[active]) for matrix in matrices]
 
     def score(users: Indices) -> list[NDArray[np.float32]]:
-        return [
-            _spread(apply(matrix[users]), chosen, past.items) for apply, matrix in zip(maps, matrices, strict=True)
-        ]
+        return [_spread(apply(matrix[users]), chosen, past.items) for apply, matrix in zip(maps, matrices, strict=True)]
 
     return score
 
