@@ -14,6 +14,8 @@ from tideline.ranking.learned.tables import Tables, make_tables
 
 CELLS = 1_000_000
 """Scores of a source held at once; there are some twenty sources, so a block takes about 300 MB."""
+ROWS = 200_000
+"""Pairs whose categories are compared at once."""
 OWN_RHYTHM = ("own_last", "own_first", "own_interval", "own_since", "own_due", "own_due_item")
 
 
@@ -122,13 +124,10 @@ def _of_pairs(tables: Tables, key: Indices) -> dict[str, NDArray[np.float64]]:
 
 
 def _affinity(tables: Tables, past: Past, owner: Indices, item: Indices) -> NDArray[np.float64]:
-    step = 200_000
-    parts = [
-        np.asarray(
-            tables.taste[owner[first : first + step]].multiply(past.categories[item[first : first + step]]).sum(1)
-        )
-        for first in range(0, owner.size, step)
-    ]
+    parts = []
+    for first in range(0, owner.size, ROWS):
+        rows = slice(first, first + ROWS)
+        parts.append(np.asarray(tables.taste[owner[rows]].multiply(past.categories[item[rows]]).sum(axis=1)))
     return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
 
 

@@ -134,16 +134,15 @@ class Past:
         user, number, item : int64 `[m]`
             Each item once a basket, by user, basket from the oldest, item. `number` counts all baskets.
         age : float64 `[baskets]`
-            Age of the first event of the basket's day, in whole days.
+            Age of the middle of the basket's day.
         """
         day = np.floor(self.age / BASKET_GAP).astype(np.int64)
-        entries = (
-            np.unique(np.stack([self.user, -day, self.item], axis=1), axis=0) if day.size else np.empty((0, 3), int)
-        )
+        entries = np.unique(np.stack([self.user, -day, self.item], axis=1), axis=0)
         user, day, item = entries[:, 0], -entries[:, 1], entries[:, 2]
         starts = np.ones(user.size, dtype=bool)
         starts[1:] = (user[1:] != user[:-1]) | (day[1:] != day[:-1])
-        return user, np.cumsum(starts) - 1, item, (day[starts] + 0.5) * BASKET_GAP
+        middle = ((day[starts] + 0.5) * BASKET_GAP).astype(np.float64)
+        return user, np.cumsum(starts) - 1, item, middle
 
     @cached_property
     def interests(self) -> Interests:

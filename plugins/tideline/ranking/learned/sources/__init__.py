@@ -23,7 +23,7 @@ from tideline.ranking.learned.sources.tifu import fit_tifu
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[Indices], list[Scores]]
-"""Users `[b]` -> one `[b, items]` (or `[1, items]`: the same for everybody) for each name; 0 or less: nothing to say."""
+"""Users `[b]` -> one `[b, items]` (`[1, items]`: the same for everybody) for each name; 0 or less: nothing to say."""
 
 
 @dataclass(frozen=True)

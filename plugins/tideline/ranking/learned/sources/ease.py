@@ -75,7 +75,7 @@ def _by_users(pairs: Any) -> Callable[[Any], NDArray[np.float32]]:
 
 
 def gram_of(pairs: Any) -> NDArray[np.float64]:
-    """Return how many users each two items share, `[items, items]`. Dense blocks of users beat a sparse product here."""
+    """Return how many users each two items share, `[items, items]`. Dense blocks beat a sparse product here."""
     gram = np.zeros((pairs.shape[1],) * 2)
     for first in range(0, pairs.shape[0], USERS_A_BLOCK):
         block = pairs[first : first + USERS_A_BLOCK].toarray()
