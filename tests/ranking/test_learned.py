@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tideline.ranking.learned import Past, Plan, Trained, load, make_past, rank, save, train
 from tideline.ranking.learned.features import assemble, describe, group_of, prepare
-from tideline.ranking.learned.lists import lists_at
+from tideline.ranking.learned.lists import join, lists_at
 from tideline.ranking.learned.sources import NAMES
+from tideline.ranking.learned.training import _refit
 
 USERS, ITEMS, DAYS = 80, 40, 70
 PLAN = Plan(depth=15, cutoffs=6, rounds=30, threads=1, held_lists=60)
@@ -142,14 +143,11 @@ def test_saved_and_loaded_model_gives_the_same_lists(past: Past, trained: Traine
 
 @pytest.mark.parametrize("winner", ["trees", "blend", "tifu", "trees + 0.5 tifu", "trees + 1 blend"])
 def test_parts_sum_to_the_score_and_the_scores_fall(past: Past, winner: str) -> None:
-    from tideline.ranking.learned.lists import join
-    from tideline.ranking.learned.training import _refit
-
     made = join([lists_at(past, days, 7.0, 15, 1000, 1)["repeats"] for days in (7.0, 14.0)])
     model, _ = _refit(winner, made.names, made, 20, PLAN)
-    parts = model.parts(made.features)
+    parts = model.parts(made.features, made.names)
     assert set(parts) <= {group_of(name) for name in made.names} | {"base"}
-    np.testing.assert_allclose(sum(parts.values()), model.score(made.features), atol=1e-5)
+    np.testing.assert_allclose(sum(parts.values()), model.score(made.features, made.names), atol=1e-5)
 
 
 def test_new_only_recommends_nothing_known_and_lists_are_full(past: Past, trained: Trained) -> None:
@@ -180,7 +178,8 @@ def test_data_without_texts_or_categories_are_ranked(past: Past) -> None:
     bare = replace(world(texts=False), categories=past.categories[:, :0])
     trained = train(bare, PLAN)
     assert (lists(trained, bare, np.arange(USERS), repeats=True) >= 0).all()
-    assert not [name for name in trained.models["new"].features if name.startswith(("text", "category"))]
+    (ranked,) = rank(trained, bare, np.arange(3), 5, repeats=True)
+    assert not [name for name in ranked.names if name.startswith(("text", "category"))]
 
 
 def test_few_data_fall_back_and_say_so() -> None:
@@ -189,6 +188,12 @@ def test_few_data_fall_back_and_say_so() -> None:
     assert "too few" in trained.card["modes"]["new"]["note"]
     found = lists(trained, few, np.array([0, 1]), repeats=False, k=2)
     np.testing.assert_array_equal(found, [[-1, -1], [0, -1]])
+
+
+def test_no_events_at_all_recommend_nothing() -> None:
+    nothing = np.empty(0, dtype=np.int64)
+    empty = make_past(nothing, nothing, np.empty(0), users=1, items=3)
+    assert (lists(train(empty, PLAN), empty, np.array([0, -1]), repeats=True) == -1).all()
 
 
 def test_unknown_users_get_what_is_popular(past: Past, trained: Trained) -> None:
@@ -206,6 +211,8 @@ def test_what_is_not_allowed_is_not_recommended(past: Past, trained: Trained) ->
         assert (ranked.sources < 1 << len(NAMES)).all()
 
 
-def test_a_model_of_other_features_is_refused(past: Past, trained: Trained) -> None:
+def test_trees_of_other_features_are_refused(past: Past, trained: Trained) -> None:
+    made = lists_at(past, 7.0, 7.0, 15, 1000, 1)["new"]
+    model, _ = _refit("trees", made.names, made, 5, PLAN)
     with pytest.raises(ValueError, match="train it again"):
-        list(rank(trained, world(texts=False), np.arange(3), 5, repeats=False))
+        list(rank(replace(trained, models={"new": model}), world(texts=False), np.arange(3), 5, repeats=False))

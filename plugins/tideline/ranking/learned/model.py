@@ -24,8 +24,8 @@ class Model:
 
     name: str
     """The contender that won: a source, `blend`, `trees`, or `trees + 0.5 tifu`."""
-    features: tuple[str, ...]
-    """Columns of the matrices that it reads, in their order."""
+    features: tuple[str, ...] = ()
+    """Columns of the matrices that trees read, in their order; empty without trees: a blend finds its terms by name."""
     linear: Mapping[str, float] = field(default_factory=dict)
     """Weight of each term of the blend."""
     linear_scale: float = 0.0
@@ -43,16 +43,16 @@ class Model:
 
         return lightgbm.Booster(model_str=self.booster)
 
-    def score(self, matrix: Matrix) -> Scores:
-        """Score `[n, features]` candidates."""
+    def score(self, matrix: Matrix, names: tuple[str, ...]) -> Scores:
+        """Score `[n, features]` candidates; `names` are those of the columns."""
         total = np.zeros(len(matrix))
         if self.linear_scale and len(matrix):
-            total += self.linear_scale * blend_parts(matrix, self.features, self.linear)[0].sum(axis=1)
+            total += self.linear_scale * blend_parts(matrix, names, self.linear)[0].sum(axis=1)
         if self.trees_scale and len(matrix):
             total += self.trees_scale * self.trees.predict(matrix, raw_score=True, num_threads=self.threads)
         return total
 
-    def parts(self, matrix: Matrix) -> dict[str, Scores]:
+    def parts(self, matrix: Matrix, names: tuple[str, ...]) -> dict[str, Scores]:
         """Divide the score of each row by groups of features, `base` among them; they sum to `score` (to rounding).
 
         The terms of the blend are its own parts; those of the trees are Shapley values (LightGBM's `pred_contrib`,
@@ -64,8 +64,8 @@ class Model:
             parts[group] = parts[group] + values if group in parts else values
 
         if self.linear_scale and len(matrix):
-            values, names = blend_parts(matrix, self.features, self.linear)
-            for column, name in enumerate(names):
+            values, terms = blend_parts(matrix, names, self.linear)
+            for column, name in enumerate(terms):
                 add(group_of(name), self.linear_scale * values[:, column])
         if self.trees_scale and len(matrix):
             values = self.trees.predict(matrix, pred_contrib=True, num_threads=self.threads)
@@ -75,9 +75,9 @@ class Model:
         return parts
 
 
-def single(source: str, features: tuple[str, ...]) -> Model:
+def single(source: str) -> Model:
     """Make the model that ranks by one source; its ties go to what is popular."""
-    return Model(source, features, {f"{source}.share": 1.0} | popular_tie(source), 1.0)
+    return Model(source, linear={f"{source}.share": 1.0} | popular_tie(source), linear_scale=1.0)
 
 
 def popular_tie(source: str) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,15 +95,13 @@ def _rank_block(
     model = trained.models["repeats" if repeats else "new"]
     block = describe(prepared, users, allowed, depth, repeats=repeats)
     candidates, matrix, names = assemble(block, repeats=repeats)
-    if not model.features:  # nothing was learned, so no features were seen: they are those of today
-        model = replace(model, features=names)
-    if names != model.features:
+    if model.features and names != model.features:
         missing = sorted(set(model.features) ^ set(names))
         raise ValueError(f"the ranker was trained on other features ({', '.join(missing[:5])}): train it again")
     stranger = np.isnan(prepared.past.last_age[users])[candidates.row]
     popular = matrix[:, names.index(trained.popular)].astype(np.float64)
     score = np.where(stranger, popular, 0.0)
-    score[~stranger] = model.score(matrix[~stranger])
+    score[~stranger] = model.score(matrix[~stranger], names)
     order = np.lexsort((candidates.item, -score, candidates.row))
     place = np.arange(order.size) - np.searchsorted(candidates.row, candidates.row)
     order, place = order[place < k], place[place < k]
@@ -111,7 +109,7 @@ def _rank_block(
     if with_parts:
         own = ~stranger[order]
         divided = {"base": np.zeros(order.size), "popularity": np.where(own, 0.0, score[order])}
-        for group, values in model.parts(matrix[order[own]]).items():
+        for group, values in model.parts(matrix[order[own]], names).items():
             column = divided.setdefault(group, np.zeros(order.size))
             column[own] = values
     total = np.zeros(order.size)

@@ -112,6 +112,8 @@ def _collect(past: Past, plan: Plan) -> tuple[dict[str, list[Lists]], str]:
         if active_users(past, days, plan.horizon).size == 0:
             continue
         made = lists_at(past, days, plan.horizon, plan.depth, plan.most_users, plan.seed + number)
+        if lists["new"] and made["new"].names != lists["new"][0].names:
+            return lists, f"cutoffs from {days:g} days back: some source had nothing to learn from"
         for mode in MODES:
             lists[mode].append(made[mode])
         total += made["new"].size
@@ -127,10 +129,10 @@ def _choose(parts: list[Lists], mode: str, plan: Plan) -> tuple[Model, dict[str,
     if sum(sizes[:held_count]) < FEWEST_HELD:
         source = FALLBACK[mode]
         note = f"{sum(sizes)} lists are too few to judge by: {source} ranks"
-        return single(source, names), {"winner": source, "note": note, "lists": sum(sizes)}
+        return single(source), {"winner": source, "note": note, "lists": sum(sizes)}
     held = join(parts[:held_count])
     best, popular = _best_single(parts, NAMES), _best_single(parts, COMMON)
-    contenders = {name: single(name, names).score(held.features) for name in sorted({best, popular} - {""})}
+    contenders = {name: single(name).score(held.features, names) for name in sorted({best, popular} - {""})}
     rounds = 0
     earlier = _thinned(parts[held_count:], plan)
     if earlier.size >= FEWEST_FOR_BLEND:
@@ -177,7 +179,7 @@ def _best_single(parts: list[Lists], names: tuple[str, ...]) -> str:
         for name in names:
             if name in part.names:
                 total[name] = total.get(name, 0.0) + float(
-                    part.ndcg(single(name, part.names).score(part.features)).sum()
+                    part.ndcg(single(name).score(part.features, part.names)).sum()
                 )
     return max(total, key=lambda name: total[name]) if total else ""
 
@@ -188,21 +190,22 @@ def _refit(
     """Learn the winner again from all lists."""
     trees, _, rest = winner.partition(" + ")
     share, other = (float(rest.split(" ")[0]), rest.split(" ")[1]) if rest else (1.0, "" if trees == TREES else trees)
-    model = Model(winner, names)
+    model = Model(winner)
     if other == BLEND:
         model = replace(model, linear=fit_blend(lists, _importance(lists, plan)), linear_scale=1.0)
     elif other:
-        model = replace(single(other, names), name=winner)
+        model = replace(single(other), name=winner)
     if trees != TREES:
         return model, {}
     if other:
-        model = replace(model, linear_scale=share / _spread(lists, model.score(lists.features)))
+        model = replace(model, linear_scale=share / _spread(lists, model.score(lists.features, names)))
     booster = fit_trees(lists, rounds, plan.seed, plan.threads, _importance(lists, plan))
     scale = 1 / _spread(lists, booster.predict(lists.features, raw_score=True))
     gains = booster.feature_importance("gain")
     order = np.argsort(-gains, kind="stable")
     importance = {names[place]: float(gains[place] / max(gains.sum(), 1e-9)) for place in order}
-    return replace(model, booster=booster.model_to_string(), trees_scale=scale, threads=plan.threads), importance
+    model = replace(model, features=names, booster=booster.model_to_string(), trees_scale=scale, threads=plan.threads)
+    return model, importance
 
 
 def _thinned(parts: list[Lists], plan: Plan) -> Lists:
