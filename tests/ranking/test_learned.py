@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tideline.ranking.learned import Past, Plan, Trained, load, make_past, rank, save, train
 from tideline.ranking.learned.features import assemble, describe, group_of, prepare
 from tideline.ranking.learned.lists import join, lists_at
+from tideline.ranking.learned.shift import measure_shift
 from tideline.ranking.learned.sources import NAMES
 from tideline.ranking.learned.training import _refit
 
@@ -144,7 +145,7 @@ def test_saved_and_loaded_model_gives_the_same_lists(past: Past, trained: Traine
 @pytest.mark.parametrize("winner", ["trees", "blend", "tifu", "trees + 0.5 tifu", "trees + 1 blend"])
 def test_parts_sum_to_the_score_and_the_scores_fall(past: Past, winner: str) -> None:
     made = join([lists_at(past, days, 7.0, 15, 1000, 1)["repeats"] for days in (7.0, 14.0)])
-    model, _ = _refit(winner, made.names, made, 20, PLAN)
+    model, _ = _refit(winner, made.names, made, 20, PLAN, measure_shift(past))
     parts = model.parts(made.features, made.names)
     assert set(parts) <= {group_of(name) for name in made.names} | {"base"}
     np.testing.assert_allclose(sum(parts.values()), model.score(made.features, made.names), atol=1e-5)
@@ -211,8 +212,19 @@ def test_what_is_not_allowed_is_not_recommended(past: Past, trained: Trained) ->
         assert (ranked.sources < 1 << len(NAMES)).all()
 
 
+def test_kinds_of_users_that_are_more_common_now_count_more() -> None:
+    # Two old users and a new one acted in the last week; of those known now, eight are as new as he was.
+    user = np.array([0, 1, 2, 0, 1, 2, *range(3, 11)])
+    age = np.array([50.0, 50.0, 10.0, 5.0, 5.0, 5.0, *[3.0] * 8])
+    past = make_past(user, user % 3, age, users=11, items=3)
+    made = lists_at(past, 7.0, 7.0, 3, 1000, 1)["repeats"]
+    weight = measure_shift(past).weigh(made)
+    assert weight.mean() == pytest.approx(1)
+    np.testing.assert_allclose(weight[2] / weight[:2], 8)
+
+
 def test_trees_of_other_features_are_refused(past: Past, trained: Trained) -> None:
     made = lists_at(past, 7.0, 7.0, 15, 1000, 1)["new"]
-    model, _ = _refit("trees", made.names, made, 5, PLAN)
+    model, _ = _refit("trees", made.names, made, 5, PLAN, measure_shift(past))
     with pytest.raises(ValueError, match="train it again"):
         list(rank(replace(trained, models={"new": model}), world(texts=False), np.arange(3), 5, repeats=False))

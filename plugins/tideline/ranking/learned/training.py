@@ -14,6 +14,7 @@ from tideline.ranking.learned.blend import blend_parts, fit_blend
 from tideline.ranking.learned.lists import Lists, active_users, join, lists_at
 from tideline.ranking.learned.model import Model, single
 from tideline.ranking.learned.past import Past
+from tideline.ranking.learned.shift import Shift, measure_shift
 from tideline.ranking.learned.sources import COMMON, NAMES
 from tideline.ranking.learned.trees import best_rounds, fit_trees
 
@@ -84,15 +85,16 @@ def train(past: Past, plan: Plan | None = None) -> Trained:
     lists, skipped = _collect(past, plan)
     wanted = {mode: int(sum(part.wanted.sum() for part in lists[mode])) for mode in MODES}
     repeats = wanted["repeats"] == 0 or 1 - wanted["new"] / wanted["repeats"] >= REPEATS
+    shift = measure_shift(past)
     models: dict[str, Model] = {}
     cards: dict[str, Any] = {}
     for mode in MODES:
         if mode == "repeats" and not repeats:
             continue
-        models[mode], cards[mode] = _choose(lists[mode], mode, plan)
+        models[mode], cards[mode] = _choose(lists[mode], mode, plan, shift)
     if not repeats:
         models["repeats"], cards["repeats"] = models["new"], {"note": "users do not come back: as new items"}
-    popular = _best_single([part for part in lists["new"] if part.size], COMMON) or FALLBACK["new"]
+    popular = _best_single([part for part in lists["new"] if part.size], COMMON, shift) or FALLBACK["new"]
     card = {"plan": asdict(plan), "repeats": repeats, "popular": popular, "skipped": skipped, "modes": cards}
     return Trained(models, popular, repeats, plan, card)
 
@@ -121,7 +123,7 @@ def _collect(past: Past, plan: Plan) -> tuple[dict[str, list[Lists]], str]:
     return lists, ""
 
 
-def _choose(parts: list[Lists], mode: str, plan: Plan) -> tuple[Model, dict[str, Any]]:
+def _choose(parts: list[Lists], mode: str, plan: Plan, shift: Shift) -> tuple[Model, dict[str, Any]]:
     parts = [part for part in parts if part.size]
     sizes = [part.size for part in parts]
     names = parts[0].names if parts else ()
@@ -131,24 +133,26 @@ def _choose(parts: list[Lists], mode: str, plan: Plan) -> tuple[Model, dict[str,
         note = f"{sum(sizes)} lists are too few to judge by: {source} ranks"
         return single(source), {"winner": source, "note": note, "lists": sum(sizes)}
     held = join(parts[:held_count])
-    best, popular = _best_single(parts, NAMES), _best_single(parts, COMMON)
+    best, popular = _best_single(parts, NAMES, shift), _best_single(parts, COMMON, shift)
     contenders = {name: single(name).score(held.features, names) for name in sorted({best, popular} - {""})}
     rounds = 0
     earlier = _thinned(parts[held_count:], plan)
     if earlier.size >= FEWEST_FOR_BLEND:
-        weights = fit_blend(earlier, _importance(earlier, plan))
+        weights = fit_blend(earlier, _importance(earlier, plan, shift))
         contenders[BLEND] = blend_parts(held.features, names, weights)[0].sum(axis=1)
     if earlier.size >= FEWEST_FOR_TREES:
-        booster = fit_trees(earlier, plan.rounds, plan.seed, plan.threads, _importance(earlier, plan))
-        rounds, contenders[TREES] = best_rounds(booster, held)
+        booster = fit_trees(earlier, plan.rounds, plan.seed, plan.threads, _importance(earlier, plan, shift))
+        rounds, contenders[TREES] = best_rounds(booster, held, shift.weigh(held))
         scaled = contenders[TREES] / _spread(held, contenders[TREES])
         for name in (best, BLEND):
             for share in SHARES:
                 other = contenders[name] * (share / _spread(held, contenders[name]))
                 contenders[f"{TREES} + {share:g} {name}"] = scaled + other
-    reached = {name: float(held.ndcg(scores).mean()) for name, scores in contenders.items()}
+    reached = {
+        name: float(np.average(held.ndcg(scores), weights=shift.weigh(held))) for name, scores in contenders.items()
+    }
     winner = max(reached, key=lambda name: reached[name])
-    model, importance = _refit(winner, names, _thinned(parts, plan), rounds, plan)
+    model, importance = _refit(winner, names, _thinned(parts, plan), rounds, plan, shift)
     card = {
         "winner": winner,
         "ndcg@10": reached,
@@ -170,36 +174,36 @@ def _held(sizes: list[int], plan: Plan) -> int:
     return max(1, min(enough, len(sizes) // 3)) if sizes else 0
 
 
-def _best_single(parts: list[Lists], names: tuple[str, ...]) -> str:
+def _best_single(parts: list[Lists], names: tuple[str, ...], shift: Shift) -> str:
     """Return which source alone ranks all lists best: all, as nothing is learned, so that luck counts little."""
     if not parts:
         return ""
+    weights = np.split(shift.weigh(_users(parts)), np.cumsum([part.size for part in parts])[:-1])
     total: dict[str, float] = {}
-    for part in parts:
+    for part, weight in zip(parts, weights, strict=True):
         for name in names:
             if name in part.names:
-                total[name] = total.get(name, 0.0) + float(
-                    part.ndcg(single(name).score(part.features, part.names)).sum()
-                )
+                reached = part.ndcg(single(name).score(part.features, part.names))
+                total[name] = total.get(name, 0.0) + float(weight @ reached)
     return max(total, key=lambda name: total[name]) if total else ""
 
 
 def _refit(
-    winner: str, names: tuple[str, ...], lists: Lists, rounds: int, plan: Plan
+    winner: str, names: tuple[str, ...], lists: Lists, rounds: int, plan: Plan, shift: Shift
 ) -> tuple[Model, dict[str, float]]:
     """Learn the winner again from all lists."""
     trees, _, rest = winner.partition(" + ")
     share, other = (float(rest.split(" ")[0]), rest.split(" ")[1]) if rest else (1.0, "" if trees == TREES else trees)
     model = Model(winner)
     if other == BLEND:
-        model = replace(model, linear=fit_blend(lists, _importance(lists, plan)), linear_scale=1.0)
+        model = replace(model, linear=fit_blend(lists, _importance(lists, plan, shift)), linear_scale=1.0)
     elif other:
         model = replace(single(other), name=winner)
     if trees != TREES:
         return model, {}
     if other:
         model = replace(model, linear_scale=share / _spread(lists, model.score(lists.features, names)))
-    booster = fit_trees(lists, rounds, plan.seed, plan.threads, _importance(lists, plan))
+    booster = fit_trees(lists, rounds, plan.seed, plan.threads, _importance(lists, plan, shift))
     scale = 1 / _spread(lists, booster.predict(lists.features, raw_score=True))
     gains = booster.feature_importance("gain")
     order = np.argsort(-gains, kind="stable")
@@ -214,9 +218,15 @@ def _thinned(parts: list[Lists], plan: Plan) -> Lists:
     return join([part.with_hits().thinned(rows, plan.seed + number) for number, part in enumerate(parts)])
 
 
-def _importance(lists: Lists, plan: Plan) -> NDArray[np.float64]:
-    weight: NDArray[np.float64] = 0.5 ** ((lists.cutoff - lists.cutoff.min(initial=np.inf)) / plan.half_life)
+def _importance(lists: Lists, plan: Plan, shift: Shift) -> NDArray[np.float64]:
+    age = lists.cutoff - lists.cutoff.min(initial=np.inf)
+    weight: NDArray[np.float64] = shift.weigh(lists) * 0.5 ** (age / plan.half_life)
     return weight
+
+
+def _users(parts: list[Lists]) -> Lists:
+    """Join one row of each list: enough to know its user."""
+    return join([part.rows(np.diff(part.list, prepend=-1) > 0, np.ones(part.size, dtype=bool)) for part in parts])
 
 
 def _spread(lists: Lists, scores: NDArray[np.floating]) -> float:

@@ -43,14 +43,14 @@ def fit_trees(lists: Lists, rounds: int, seed: int, threads: int, importance: ND
     return lightgbm.train(PARAMETERS | {"seed": seed, "num_threads": threads}, data, num_boost_round=rounds)
 
 
-def best_rounds(booster: Any, held: Lists) -> tuple[int, NDArray[np.float64]]:
+def best_rounds(booster: Any, held: Lists, importance: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
     """Return after how many rounds, in steps of 20, held-out lists had the best mean NDCG@10, and its scores then."""
     scores = np.zeros(held.label.size)
     best = (-1.0, 0, scores)
     for first in range(0, booster.current_iteration(), STEP):
         count = min(STEP, booster.current_iteration() - first)
         scores = scores + booster.predict(held.features, start_iteration=first, num_iteration=count, raw_score=True)
-        mean = float(held.ndcg(scores).mean())
+        mean = float(np.average(held.ndcg(scores), weights=importance))
         if mean > best[0]:
             best = (mean, first + count, scores)
     return best[1], best[2]
