@@ -77,7 +77,8 @@ class Lists:
         place = np.arange(order.size) - np.searchsorted(self.list, self.list)
         first = order[place < K]
         gained = np.bincount(self.list[first], self.label[first] * GAINS[place[place < K]], minlength=self.size)
-        return gained / np.cumsum(GAINS)[np.minimum(self.wanted, K) - 1]
+        reached: NDArray[np.float64] = gained / np.cumsum(GAINS)[np.minimum(self.wanted, K) - 1]
+        return reached
 
 
 def join(parts: Sequence[Lists]) -> Lists:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ def fit_category(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] |
     return lambda users: [np.asarray((taste[users] @ items).todense(), dtype=np.float32) * popularity[None, :]]
 
 
-def affinity(past: Past) -> object:
+def affinity(past: Past) -> Any:
     """Return `[rows, c]` sparse: the share of each category in what a user had, later events more."""
     from scipy.sparse import csr_array, diags_array
 
