@@ -182,10 +182,16 @@ def _best_single(parts: list[Lists], names: tuple[str, ...], shift: Shift) -> st
     total: dict[str, float] = {}
     for part, weight in zip(parts, weights, strict=True):
         for name in names:
-            if name in part.names:
+            # A source that is silent for most users would win by the ties that popularity breaks for it.
+            if name in part.names and _speaks(part, name):
                 reached = part.ndcg(single(name).score(part.features, part.names))
                 total[name] = total.get(name, 0.0) + float(weight @ reached)
     return max(total, key=lambda name: total[name]) if total else ""
+
+
+def _speaks(lists: Lists, name: str) -> bool:
+    heard = np.bincount(lists.list, lists.column(f"{name}.share") > 0, minlength=lists.size) > 0
+    return bool(heard.mean() > 0.5)
 
 
 def _refit(
