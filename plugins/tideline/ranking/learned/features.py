@@ -1,0 +1,144 @@
+"""Features of (user, item) pairs: what a ranking may know of a candidate, and the group that each belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tideline.ranking.learned.candidates import Candidates, propose
+from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.sources import COMMON, GROUP_OF, Fitted, fit_sources
+from tideline.ranking.learned.tables import Tables, make_tables
+
+CELLS = 1_000_000
+"""Scores of a source held at once; there are some twenty sources, so a block takes about 300 MB."""
+ROWS = 200_000
+"""Pairs whose categories are compared at once."""
+OWN_RHYTHM = ("own_last", "own_first", "own_interval", "own_since", "own_due", "own_due_item")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A past with its sources fitted and its tables counted: ready to give features of any user."""
+
+    past: Past
+    fitted: Fitted
+    tables: Tables
+
+    @property
+    def block(self) -> int:
+        """How many users are looked at together."""
+        return max(16, min(512, CELLS // max(self.past.items, 1)))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Candidates of some users with what the sources and tables say of them."""
+
+    candidates: Candidates
+    raw: dict[str, NDArray[np.float32]]
+    """Columns `[n]`; the scores of sources go by the names of the sources."""
+    sources: tuple[str, ...]
+
+
+def prepare(past: Past) -> Prepared:
+    """Fit the sources and count the tables."""
+    return Prepared(past, fit_sources(past), make_tables(past))
+
+
+def describe(
+    prepared: Prepared, users: Indices, allowed: NDArray[np.bool_] | None, depth: int, *, repeats: bool
+) -> Block:
+    """Propose candidates of a block of users and read what is known of each pair."""
+    past, tables = prepared.past, prepared.tables
+    scores = prepared.fitted.score(users)
+    may = past.there if allowed is None else past.there & allowed
+    found = propose(past, scores, users, may, depth, repeats=repeats)
+    raw: dict[str, NDArray[np.float32]] = {}
+    for name, score in scores.items():
+        if name in COMMON:
+            raw[name] = score[0, found.item] / max(float(score.max(initial=0.0)), 1e-9)
+        else:
+            raw[name] = score[found.row, found.item]
+    owner = users[found.row]
+    columns = {name: column[owner] for name, column in tables.user.items()}
+    columns |= {name: column[found.item] for name, column in tables.item.items()}
+    columns |= _of_pairs(tables, owner * past.items + found.item)
+    columns["own_due"] = columns["own_last"] / np.maximum(columns["own_interval"], 0.5)
+    columns["own_due_item"] = columns["own_last"] / np.maximum(columns["item_interval"], 0.5)
+    if tables.taste.shape[1] > 1:
+        columns["category_share"] = _affinity(tables, past, owner, found.item)
+    raw |= {name: column.astype(np.float32) for name, column in columns.items()}
+    return Block(found, raw, tuple(scores))
+
+
+def assemble(block: Block, *, repeats: bool) -> tuple[Candidates, NDArray[np.float32], tuple[str, ...]]:
+    """Make the matrix of features of the candidates that a mode allows.
+
+    Beside each source's score stand its share of the user's best (`<name>.share`) and the log of its rank among his
+    candidates (`<name>.rank`), which say the same at any size of data.
+
+    Returns
+    -------
+    candidates : [n]
+    matrix : float32 `[n, features]`
+    names : of the features
+    """
+    kept = np.ones(block.candidates.row.size, dtype=bool) if repeats else ~block.candidates.own
+    candidates = block.candidates.taken(kept)
+    names: list[str] = []
+    columns: list[NDArray[np.float32]] = []
+    for name, column in block.raw.items():
+        part = column[kept]
+        names.append(name)
+        columns.append(part)
+        if name in block.sources:
+            names += [f"{name}.share", f"{name}.rank"]
+            columns += [_share(candidates.row, part), _rank(candidates.row, part)]
+    return candidates, np.stack(columns, axis=1), tuple(names)
+
+
+def group_of(feature: str) -> str:
+    """Return the group of a feature: the part of the score that it is counted with."""
+    name = feature.split(".")[0]
+    if name in GROUP_OF:
+        return GROUP_OF[name]
+    if name in OWN_RHYTHM:
+        return "rhythm"
+    prefix = name.split("_")[0]
+    if prefix == "item":
+        return "trend" if name.startswith("item_rise") else "popularity"
+    return {"own": "own_history", "user": "user", "category": "category"}[prefix]
+
+
+def _of_pairs(tables: Tables, key: Indices) -> dict[str, NDArray[np.float64]]:
+    place = np.minimum(np.searchsorted(tables.key, key), max(tables.key.size - 1, 0))
+    known = tables.key[place] == key if tables.key.size else np.zeros(key.size, dtype=bool)
+    missing = {"own_baskets": 0.0, "own_share": 0.0}
+    return {
+        name: np.where(known, column[place], missing.get(name, np.nan)) if column.size else np.full(key.size, np.nan)
+        for name, column in tables.pair.items()
+    }
+
+
+def _affinity(tables: Tables, past: Past, owner: Indices, item: Indices) -> NDArray[np.float64]:
+    parts = []
+    for first in range(0, owner.size, ROWS):
+        rows = slice(first, first + ROWS)
+        parts.append(np.asarray(tables.taste[owner[rows]].multiply(past.categories[item[rows]]).sum(axis=1)))
+    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
+
+
+def _share(row: Indices, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    best = np.zeros(int(row.max(initial=-1)) + 1, dtype=np.float32)
+    np.maximum.at(best, row, values)
+    return np.divide(values, best[row], out=np.zeros_like(values), where=best[row] > 0)
+
+
+def _rank(row: Indices, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    order = np.lexsort((-values, row))
+    place = np.empty(row.size, dtype=np.float32)
+    place[order] = np.arange(row.size) - np.searchsorted(row, row)
+    return np.log1p(place)

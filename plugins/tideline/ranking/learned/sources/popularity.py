@@ -1,0 +1,34 @@
+"""What most people have had: ever, lately, and more than before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tideline.ranking.learned.past import Indices, Past
+
+HALF_LIFE = 14.0
+PRIOR = 5.0
+"""Users that a trend must outweigh: a rise from one to three says little."""
+
+
+def fit_popularity(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+    """Count users of each item: ever, in 7 and 28 days, decayed by 14 days; and the rise of 7 days over 28."""
+    ever, week, month = (users_within(past, days) for days in (np.inf, 7.0, 28.0))
+    decayed = np.bincount(past.item, 0.5 ** (past.age / HALF_LIFE), minlength=past.items)
+    # Ties of the short spans go to what more people have had ever.
+    tie = 1e-3 * ever / max(ever.max(initial=0.0), 1.0)
+    trend = np.where(week > 0, (week + PRIOR) / (month / 4 + PRIOR) * np.log1p(week), 0.0)
+    scores = [
+        np.where(base > 0, base + tie, 0.0).astype(np.float32)[None, :] for base in (ever, week, month, decayed, trend)
+    ]
+    return lambda users: scores
+
+
+def users_within(past: Past, days: float) -> NDArray[np.float64]:
+    """Return `[items]` how many users had an item in the last `days`."""
+    part = past.age <= days
+    item = np.unique(past.user[part] * past.items + past.item[part]) % past.items
+    return np.bincount(item, minlength=past.items).astype(np.float64)

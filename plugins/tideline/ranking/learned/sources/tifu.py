@@ -1,0 +1,84 @@
+"""TIFU-kNN and what the nearest users have had lately (Hu, He, Gao and Zhang, SIGIR 2020, arXiv 2006.00556)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tideline.ranking.learned.past import Indices, Past
+
+GROUPS, WITHIN, ACROSS = 7, 0.9, 0.7
+NEIGHBOURS = 300
+NEAR = 100
+"""The nearest of them, whose vectors stand for themselves beside the mix."""
+ALPHA = 0.3
+RECENT_HALF_LIFE = 10.0
+POOL = 20_000
+"""Neighbours are sought among so many users at most, those active last: a block of 256 users then takes 20 MB."""
+
+
+def fit_tifu(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+    """Score by the user's vector mixed with his neighbours', by the neighbours' alone, and by what they had lately.
+
+    A user's vector weighs his baskets (days) in groups, later ones more; neighbours are the nearest by Euclidean
+    distance.
+    """
+    vectors = user_vectors(past)
+    recent = past.decayed(RECENT_HALF_LIFE)
+    active = np.flatnonzero(~np.isnan(past.last_age))
+    pool = np.sort(active[np.argsort(past.last_age[active], kind="stable")[:POOL]])
+    pooled, pooled_recent = vectors[pool], recent[pool]
+    squares = np.asarray(pooled.multiply(pooled).sum(axis=1)).ravel()
+    transposed = pooled.T.tocsr()
+    k = min(NEIGHBOURS, max(pool.size - 1, 0))
+    near = min(NEAR, k)
+
+    def score(users: Indices) -> list[NDArray[np.float32]]:
+        own = vectors[users]
+        if k == 0:
+            return [own.toarray(), *(np.zeros((users.size, past.items), dtype=np.float32) for _ in range(2))]
+        distance = squares[None, :] - 2 * (own @ transposed).toarray()
+        place = np.minimum(np.searchsorted(pool, users), pool.size - 1)
+        himself = pool[place] == users
+        distance[np.flatnonzero(himself), place[himself]] = np.inf
+        nearest = np.argpartition(distance, sorted({near - 1, k - 1}), axis=1)
+        many, few = (_selection(np.sort(nearest[:, :count], axis=1), pool.size) for count in (k, near))
+        nobody = np.diff(own.indptr) == 0  # who has had nothing has no neighbours
+        scores = [ALPHA * own + (many @ pooled) * ((1 - ALPHA) / k), few @ pooled / near, few @ pooled_recent / near]
+        dense = [part.toarray().astype(np.float32) for part in scores]
+        for part in dense:
+            part[nobody] = 0
+        return dense
+
+    return score
+
+
+def user_vectors(past: Past) -> Any:
+    """Return the personal vectors of TIFU-kNN, `[rows, items]` sparse float32."""
+    from scipy.sparse import csr_array
+
+    user, basket, item, _ = past.basket
+    owner = np.empty(int(basket.max(initial=-1)) + 1, dtype=np.int64)
+    owner[basket] = user
+    number = np.arange(owner.size) - np.searchsorted(owner, owner)
+    total = np.bincount(owner, minlength=past.rows)[owner]
+    in_groups = np.minimum(total, GROUPS)
+    group = number * in_groups // np.maximum(total, 1)
+    # Baskets of group g are those from ceil(g * total / groups) on.
+    end = -(-(group + 1) * total // in_groups)
+    size = end - -(-group * total // in_groups)
+    weight = WITHIN ** (end - 1 - number) / size * ACROSS ** (in_groups - 1 - group) / in_groups
+    matrix = csr_array((weight[basket].astype(np.float32), (user, item)), shape=(past.rows, past.items))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _selection(rows: Indices, columns: int) -> Any:
+    from scipy.sparse import csr_array
+
+    count, k = rows.shape
+    ones = np.ones(rows.size, dtype=np.float32)
+    return csr_array((ones, rows.ravel(), np.arange(count + 1) * k), shape=(count, columns))
