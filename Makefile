@@ -32,7 +32,7 @@ export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 
 .PHONY: run test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake bench-embed \
-	bench-windows bench-retrieval picture install lint lint-fix \
+	bench-windows bench-retrieval bench-fusion picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -71,6 +71,9 @@ bench-embed: install
 
 bench-windows: install
 	@$(BIN)/python -m tideline bench-windows
+
+bench-fusion: install
+	@$(BIN)/python -m tideline bench-fusion --horizon "$(HORIZON)"
 
 bench-retrieval: install
 	@$(BIN)/python -m tideline bench-retrieval

@@ -17,8 +17,12 @@ from tideline.window import parse_instant, window_ending
 def main(as_of: str) -> None:
     """Open a run and walk its first stages; gates are left out, nobody else reads the result."""
     opened = stages.open_run(window_ending("nightly", parse_instant(as_of)), OPENED_BY)
-    for stage in (stages.take_in, stages.build_behaviour, stages.embed, stages.fuse_interests):
-        stage(opened)
+    stages.take_in(opened)
+    stages.build_behaviour(opened)
+    for shard in stages.plan_texts(opened):
+        stages.embed_shard(opened, shard)
+    stages.collect_vectors(opened)
+    stages.fuse_interests(opened)
 
 
 if __name__ == "__main__":

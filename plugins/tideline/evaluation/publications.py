@@ -25,7 +25,8 @@ import pyarrow as pa
 from embeddings.ledger import ledger_secret
 from embeddings.model import describe_model
 from embeddings.settings import Settings
-from embeddings.store import TEXT_VECTORS, model_folder
+from embeddings.store import TEXT_VECTORS
+from embeddings.table_files import model_folder
 from tideline import airflow_home
 from tideline.commands.run import RunError
 from tideline.evaluation.split import Mode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -60,7 +59,8 @@ def sasrec_lists(
         pq.write_table(pa.table(events), folder / "interactions.parquet")
         pq.write_table(pa.table({"user": asked}), folder / "users.parquet")
         (folder / "settings.json").write_text(json.dumps({**settings, "k": k}))
-        _check([str(python), str(SCRIPT), str(folder)])
+        # -E: the other interpreter must not find our packages.
+        _check([str(python), "-E", str(SCRIPT), str(folder)])
         return {mode: _read(folder / f"{mode}.parquet", part, k) for mode, part in users.items()}
 
 
@@ -74,8 +74,6 @@ def _read(file: Path, users: Indices, k: int) -> Indices:
 
 
 def _check(command: list[str]) -> None:
-    # The other interpreter must not find our packages, nor the other way round.
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OutsideError(f"{' '.join(command[:4])} ... failed:\n{done.stderr.strip()[-1500:]}")

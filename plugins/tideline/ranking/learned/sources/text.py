@@ -18,8 +18,6 @@ MOST_ITEMS = 100_000
 """Beyond, the nearest are sought among so many items that have been had by most people."""
 SHARPNESS = 4.0
 HALF_LIFE = 30.0
-CELLS = 16_000_000
-"""Cosines held at once while the nearest are sought: 64 MB."""
 
 
 def fit_text(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | None:
@@ -58,7 +56,7 @@ def _near(past: Past) -> Any:
     if known.size > MOST_ITEMS:
         known = np.sort(known[np.argsort(-past.owners[known], kind="stable")[:MOST_ITEMS]])
     vectors = past.vectors[known]
-    index, cosines = nearest_items(vectors, vectors, min(NEAREST + 1, known.size), max(1, CELLS // known.size))
+    index, cosines = nearest_items(vectors, vectors, min(NEAREST + 1, known.size))
     row = np.repeat(np.arange(known.size), index.shape[1])
     others = index.ravel() != row
     values = np.maximum(cosines.ravel()[others], 0) ** SHARPNESS
