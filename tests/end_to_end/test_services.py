@@ -96,14 +96,16 @@ def test_hours_and_nights_run_on_their_schedule_and_side_by_side(running: tuple[
 
 def test_shards_are_embedded_in_their_pool_and_a_run_without_new_text_skips_them(running: tuple[Path, Path]) -> None:
     home, _ = running
+    sql = (
+        "select distinct shard.state, shard.pool from task_instance as shard join task_instance as publish "
+        "using (dag_id, run_id) where shard.task_id = 'embed_shard' and publish.task_id = 'publish' "
+        "and publish.state = 'success' order by 1"
+    )
     with sqlite3.connect(f"file:{home / 'airflow' / 'airflow.db'}?mode=ro", uri=True, timeout=30) as database:
         assert database.execute("select slots from slot_pool where pool = 'gpu'").fetchall() == [(1,)]
-        sql = (
-            "select distinct shard.state, shard.pool from task_instance as shard join task_instance as publish "
-            "using (dag_id, run_id) where shard.task_id = 'embed_shard' and publish.task_id = 'publish' "
-            "and publish.state = 'success' order by 1"
-        )
-        assert database.execute(sql).fetchall() == [("skipped", "gpu"), ("success", "gpu")]
+        expected = [("skipped", "gpu"), ("success", "gpu")]
+        what = "published run with shards and one without"
+        wait_for(lambda: database.execute(sql).fetchall() == expected, 300, what)
 
 
 def test_a_scheduler_that_is_killed_comes_back_and_goes_on(running: tuple[Path, Path]) -> None:
