@@ -9,7 +9,6 @@ from tideline.intake.fetch import fetch_movielens_1m
 from tideline.intake.process import take_in
 from tideline.intake.quarantine import QuarantineError, Selection, discard, find_rows, overview
 from tideline.intake.release import release
-from tideline.intake.summary import summaries
 
 __all__ = [
     "LandingError",
@@ -24,6 +23,5 @@ __all__ = [
     "list_batches",
     "overview",
     "release",
-    "summaries",
     "take_in",
 ]

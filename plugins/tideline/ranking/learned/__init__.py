@@ -2,6 +2,9 @@
 
 `train` learns from several past cutoffs what the days after them brought; `rank` recommends with what it learned. Both
 read nothing but a `Past`, and the features of training come from the code that serves.
+
+Not in the runs yet: a night still ranks by the blend of `ranking.ranker`. What is missing is the DAG that trains, and a
+`Past` made from a run's tables.
 """
 
 from tideline.ranking.learned.past import Interests, Past, make_past
