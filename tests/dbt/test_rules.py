@@ -118,6 +118,16 @@ def test_an_hour_carries_popularity_and_blocks_by_its_own_settings(shop, write_r
     }
 
 
+def test_a_rule_that_names_nothing_warns(shop):
+    named = {"blocked_items": ["hat"], "blocked_categories": ["sun"], "boosts": {"item:coat": 2, "red": 2}}
+    run = shop.open("nightly", AS_OF, ["b1"], vars=named)
+    assert warehouse.build_behaviour(run, shop.settings)["warnings"] == 0
+
+    misspelt = {"blocked_items": ["hatt"], "blocked_categories": ["sunn"], "boosts": {"item:coatt": 2, "redd": 2}}
+    run = shop.open("nightly", AS_OF, ["b1"], vars=misspelt)
+    assert warehouse.build_behaviour(run, shop.settings)["warnings"] == 1
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -78,7 +78,9 @@ WAREHOUSE = """
 create table run_settings as select 3 as top_k, false as repeats_allowed, null::integer as category_cap;
 create table dim_items as
     select item_id, title, null::varchar as description, 'hats' as category, null::timestamp as available_from,
-        available_until::timestamp as available_until, available_until is null as is_available, false as is_blocked from items;
+        available_until::timestamp as available_until, available_until is null as is_available,
+        false as is_blocked
+    from items;
 create table int_users__in_scope as select distinct user_id from events;
 create table dim_users as select user_id, count(*) as events from events group by user_id;
 create table long_window_behaviour as
