@@ -70,7 +70,9 @@ def worlds(draw):
     user, item, score = zip(*rows, strict=True) if rows else ((), (), ())
     scored = Scored(np.array(user, np.int64), np.array(item, np.int64), np.array(score, np.float64))
     had = {(int(rng.integers(users)), int(rng.integers(size))) for _ in range(draw(st.integers(0, 20)))}
-    return items, scored, explorers(users, items, had)
+    people = explorers(users, items, had)
+    people.fused[:] = rng.normal(size=people.fused.shape) / 2
+    return items, scored, people
 
 
 RULES = st.builds(

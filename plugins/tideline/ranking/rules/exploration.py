@@ -18,7 +18,7 @@ Indices = NDArray[np.int64]
 SHARPNESS = 10.0
 """An item whose cosine with the user's vector is .1 greater is drawn e times as often."""
 
-CELLS = 4_000_000
+CELLS = 2_000_000
 """Pairs of users and new items that are looked at together: it bounds memory."""
 
 
