@@ -47,9 +47,7 @@ def test_what_was_shown_changes_no_table(new_house, exposures, kind):
     given_vars = {"default_event_weight": 5.0}
 
     without = house.built(kind, AS_OF.isoformat(), ["known"], vars=given_vars)
-    with_shown = house.built(
-        kind, AS_OF.isoformat(), ["known", "shown"], vars=given_vars, new_batches=("shown",)
-    )
+    with_shown = house.built(kind, AS_OF.isoformat(), ["known", "shown"], vars=given_vars, new_batches=("shown",))
 
     assert {name: house.table(with_shown, name) for name in TABLES} == {
         name: house.table(without, name) for name in TABLES

@@ -129,7 +129,9 @@ def test_the_query_shows_the_rows_concerned(made: SimpleNamespace, settings: Set
         assert {row[1] for row in connection.execute(query).fetchall()} == {"e3", "e4"}
 
 
-CITED_BY_U3 = f"{ROWS} because = list_transform(because, lambda e: struct_update(e, {{}})) where user_id = 'u3' and rank = 1"
+CITED_BY_U3 = (
+    f"{ROWS} because = list_transform(because, lambda e: struct_update(e, {{}})) where user_id = 'u3' and rank = 1"
+)
 
 
 @pytest.mark.parametrize(

@@ -137,11 +137,13 @@ def _click_through(desk: duckdb.DuckDBPyConnection) -> list[tuple[str, str, floa
     """Return the figures of what was shown; a rate without exposures and a count of no such clicks are left out."""
     return desk.execute(
         """
-        unpivot (
-            select subject, exposures::double as exposures, clicks::double as clicks,
-                nullif(clicks_without_exposure, 0)::double as clicks_without_exposure, click_through_rate
-            from built.click_through
-        ) on exposures, clicks, clicks_without_exposure, click_through_rate into name metric value figure
+        select metric, subject, figure, if(metric = 'click_through_rate', null, 'shown items') as unit from (
+            unpivot (
+                select subject, exposures::double as exposures, clicks::double as clicks,
+                    nullif(clicks_without_exposure, 0)::double as clicks_without_exposure, click_through_rate
+                from built.click_through
+            ) on exposures, clicks, clicks_without_exposure, click_through_rate into name metric value figure
+        ) order by subject, metric
         """
     ).fetchall()
 

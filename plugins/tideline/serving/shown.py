@@ -1,6 +1,6 @@
 """What each generation recommended to whom, kept for some days, so that exposures and clicks can be joined to it.
 
-`serving/shown/<generation>.parquet` has the columns of `contracts.SHOWN`: ids, rank, sources and model version, no text.
+`serving/shown/<generation>.parquet` has the columns of `contracts.SHOWN`: ids, rank, sources and model, no text.
 Snapshots would do, but few of them are kept and they hold everything.
 """
 

@@ -75,7 +75,7 @@ def prepare(run: Run, settings: Settings) -> None:
 
 
 def attach_results(run: Run, settings: Settings) -> None:
-    """Give dbt what Python made: the scored rows, gates and shown rows as views, and the intake of the pinned batches."""
+    """Give dbt what Python made: scored, shown and gates as views of schema `run`, and the intake of the batches."""
     from tideline.intake.quarantine import count_decided
     from tideline.intake.rules import sentence
     from tideline.serving.shown import shown_files
