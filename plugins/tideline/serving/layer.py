@@ -11,6 +11,7 @@ import duckdb
 
 from tideline.run import Run
 from tideline.serving.fingerprint import fingerprint
+from tideline.serving.shown import click_through
 from tideline.serving.tables import WarehouseIncompleteError
 
 
@@ -129,23 +130,8 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
     if (recall := ranked.get("index_recall")) is not None:
         measured.append(("index_recall", run.kind, float(recall), None))
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
-    measured += _click_through(desk)
+    measured += click_through(desk)
     return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
-
-
-def _click_through(desk: duckdb.DuckDBPyConnection) -> list[tuple[str, str, float, str | None]]:
-    """Return the figures of what was shown; a rate without exposures and a count of no such clicks are left out."""
-    return desk.execute(
-        """
-        select metric, subject, figure, if(metric = 'click_through_rate', null, 'shown items') as unit from (
-            unpivot (
-                select subject, exposures::double as exposures, clicks::double as clicks,
-                    nullif(clicks_without_exposure, 0)::double as clicks_without_exposure, click_through_rate
-                from built.click_through
-            ) on exposures, clicks, clicks_without_exposure, click_through_rate into name metric value figure
-        ) order by subject, metric
-        """
-    ).fetchall()
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:

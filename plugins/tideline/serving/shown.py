@@ -38,6 +38,25 @@ def shown_files(root: Path, generations: Iterable[str]) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
+def click_through(desk: duckdb.DuckDBPyConnection) -> list[tuple[str, str, float, str | None]]:
+    """Return the figures of the dbt model `click_through`: metric, subject, value, unit, one row each.
+
+    A rate without exposures is left out, and so are `clicks_without_exposure` where there are none.
+    """
+    rows: list[tuple[str, str, float, str | None]] = desk.execute(
+        """
+        select metric, subject, figure, if(metric = 'click_through_rate', null, 'shown items') as unit from (
+            unpivot (
+                select subject, exposures::double as exposures, clicks::double as clicks,
+                    nullif(clicks_without_exposure, 0)::double as clicks_without_exposure, click_through_rate
+                from built.click_through
+            ) on exposures, clicks, clicks_without_exposure, click_through_rate into name metric value figure
+        ) order by subject, metric
+        """
+    ).fetchall()
+    return rows
+
+
 def forget_shown(root: Path, newest: str, kept: Collection[str], days: int) -> list[str]:
     """Delete the rows of generations more than `days` older than the generation `newest`, `kept` apart.
 

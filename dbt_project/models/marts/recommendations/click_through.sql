@@ -43,29 +43,69 @@ of_sources as (
 
 -- A generation that nobody knows is not named: what stands in an event is not ours to publish.
 counted as (
-    select coalesce(apart, 'all') as subject, is_exposed, is_clicked from joined
+    select
+        coalesce(apart, 'all') as subject,
+        is_exposed,
+        is_clicked
+    from joined
     union all
-    select generation, is_exposed, is_clicked from joined where apart is null
+    select
+        generation as subject,
+        is_exposed,
+        is_clicked
+    from joined
+    where apart is null
     union all
-    select model_version, is_exposed, is_clicked from joined where apart is null
+    select
+        model_version as subject,
+        is_exposed,
+        is_clicked
+    from joined
+    where apart is null
     union all
-    select 'rank ' || rank, is_exposed, is_clicked from joined where apart is null
+    select
+        'rank ' || rank as subject,
+        is_exposed,
+        is_clicked
+    from joined
+    where apart is null
     union all
-    select 'source ' || candidate_source, is_exposed, is_clicked from of_sources
+    select
+        'source ' || candidate_source as subject,
+        is_exposed,
+        is_clicked
+    from of_sources
     -- An hour's few rows say little by rank or source: they are in the lines over all generations.
     union all
-    select generation || '/rank ' || rank, is_exposed, is_clicked from joined
+    select
+        generation || '/rank ' || rank as subject,
+        is_exposed,
+        is_clicked
+    from joined
     where apart is null and generation like '%-nightly-%'
     union all
-    select generation || '/source ' || candidate_source, is_exposed, is_clicked from of_sources
+    select
+        generation || '/source ' || candidate_source as subject,
+        is_exposed,
+        is_clicked
+    from of_sources
     where generation like '%-nightly-%'
+),
+
+summed as (
+    select
+        subject,
+        count(*) filter (where is_exposed) as exposures,
+        count(*) filter (where is_exposed and is_clicked) as clicks,
+        count(*) filter (where not is_exposed) as clicks_without_exposure
+    from counted
+    group by subject
 )
 
 select
     subject,
-    count(*) filter (where is_exposed) as exposures,
-    count(*) filter (where is_exposed and is_clicked) as clicks,
-    count(*) filter (where not is_exposed) as clicks_without_exposure,
+    exposures,
+    clicks,
+    clicks_without_exposure,
     clicks / nullif(exposures, 0) as click_through_rate
-from counted
-group by subject
+from summed
