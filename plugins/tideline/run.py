@@ -37,6 +37,8 @@ class Run:
     """`<as_of>-<kind>-<hash of the inputs>`; set by `pin`."""
     model_version: str = ""
     """Ranker and encoder; set by `pin`."""
+    model: str | None = None
+    """Trained version that fuses and ranks; None: nothing has been trained yet. Set by `pin`."""
 
     @property
     def kind(self) -> str:
@@ -86,6 +88,7 @@ class Run:
             "base": self.base,
             "generation": self.generation,
             "model_version": self.model_version,
+            "model": self.model,
         }
         write_atomically(self.path / "run.json", json.dumps(values, indent=2, sort_keys=True))
 
@@ -122,6 +125,7 @@ def load_run(run_id: str, settings: Settings) -> Run:
         base=values["base"],
         generation=values["generation"],
         model_version=values["model_version"],
+        model=values.get("model"),
     )
 
 
