@@ -71,6 +71,11 @@ class Run:
         return self.path / "scored"
 
     @property
+    def faithfulness(self) -> Path:
+        """File of a night: what the events that its rows cite are worth; rows of `quality_metrics`, JSON."""
+        return self.path / "faithfulness.json"
+
+    @property
     def base_tables(self) -> Path | None:
         """`tables` of the base nightly, if there is one."""
         return self.root / "runs" / self.base / "tables" if self.base else None

@@ -58,15 +58,21 @@ def load_items(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
 
 
 def load_events(connection: duckdb.DuckDBPyConnection, run: Run, inputs: Inputs, first: int, last: int) -> Events:
-    """Read the events of users `first` to `last` and give each its share; `load_items` must have been called.
+    """Read the events of users `first` to `last`; see `load_events_of`."""
+    return load_events_of(connection, run, inputs, np.arange(first, last))
+
+
+def load_events_of(connection: duckdb.DuckDBPyConnection, run: Run, inputs: Inputs, users: Indices) -> Events:
+    """Read the events of some users, by their numbers, and give each its share; needs `load_items`.
 
     Weights are summed as decimals, so the same rows give the same shares however many threads work.
     """
+    connection.register("given", pa.table({"user_index": np.arange(users.size), "position": users}))
     connection.execute(
-        "create or replace temp table block_users as select position - $first as user_index, user_id from users "
-        "where position >= $first and position < $last",
-        {"first": first, "last": last},
+        "create or replace temp table block_users as "
+        "select user_index, user_id from given inner join users using (position)"
     )
+    connection.unregister("given")
     connection.execute(
         _WINDOWS,
         {
@@ -87,7 +93,7 @@ def load_events(connection: duckdb.DuckDBPyConnection, run: Run, inputs: Inputs,
     ).to_arrow_table()
     user = table["user_index"].to_numpy()
     return Events(
-        starts=np.searchsorted(user, np.arange(last - first + 1)),
+        starts=np.searchsorted(user, np.arange(users.size + 1)),
         kind=table["kind"].to_numpy(),
         item=table["item"].to_numpy(),
         share=table["share"].to_numpy(),

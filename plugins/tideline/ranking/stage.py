@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from embeddings.settings import Settings
 from tideline.ranking.because import Windows, cite
 from tideline.ranking.events import Events, load_events, load_items
+from tideline.ranking.faithfulness import measure_faithfulness
 from tideline.ranking.inputs import Inputs, load_inputs
 from tideline.ranking.learned.features import Prepared
 from tideline.ranking.learned.ranking import Scored, divide, score
@@ -39,7 +40,8 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     -------
     dict
         `users`, `rows`, `blocks`, `users_without_vectors`, `users_below_top_k`, and seconds: `learning`, of what is
-        learned from everybody (0 for an hour with a base), and `scoring`.
+        learned from everybody (0 for an hour with a base), and `scoring`. Of a night also what `measure_faithfulness`
+        counts, and its seconds.
 
     Raises
     ------
@@ -73,10 +75,19 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
             counts["users_without_vectors"] += int((~prepared.past.interests.fused[:-1].any(axis=1)).sum())
             lengths = np.bincount(listed.user, minlength=last - first)
             counts["users_below_top_k"] += int((lengths < inputs.plan.top_k).sum())
+        ended = time.perf_counter()
+        seconds = {"learning": round(learned - started, 3), "scoring": round(ended - learned, 3)}
+        if run.kind == "nightly":
+            counts.update(measure_faithfulness(run, inputs, connection, part_folder, reach(inputs)))
+            seconds["faithfulness_seconds"] = round(time.perf_counter() - ended, 3)
     shutil.rmtree(run.scored, ignore_errors=True)
     part_folder.replace(run.scored)
-    ended = time.perf_counter()
-    return {**counts, "learning": round(learned - started, 3), "scoring": round(ended - learned, 3)}
+    return {**counts, **seconds}
+
+
+def reach(inputs: Inputs) -> int:
+    """Return how many rows of a user are scored for rules to choose from."""
+    return REACH * inputs.plan.top_k if inputs.rules.reorder else inputs.plan.top_k
 
 
 def rank_block(inputs: Inputs, prepared: Prepared, events: Events, first: int, last: int) -> Listed:
@@ -87,7 +98,7 @@ def rank_block(inputs: Inputs, prepared: Prepared, events: Events, first: int, l
         inputs.trained,
         prepared,
         users,
-        REACH * plan.top_k if inputs.rules.reorder else plan.top_k,
+        reach(inputs),
         repeats=plan.repeats_allowed,
         allowed=inputs.catalogue.available,
     )

@@ -131,7 +131,8 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
         measured.append(("index_recall", run.kind, float(recall), None))
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
     measured += click_through(desk)
-    return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
+    metrics = [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
+    return metrics + (json.loads(run.faithfulness.read_text()) if run.faithfulness.exists() else [])
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:

@@ -34,7 +34,14 @@ class Candidates:
 
 
 def propose(
-    past: Past, scores: dict[str, Scores], users: Indices, allowed: NDArray[np.bool_], depth: int, *, repeats: bool
+    past: Past,
+    scores: dict[str, Scores],
+    users: Indices,
+    allowed: NDArray[np.bool_],
+    depth: int,
+    *,
+    repeats: bool,
+    wanted: Indices | None = None,
 ) -> Candidates:
     """Unite the `depth` best items of every source for each user, of those allowed that he has not had, and his own.
 
@@ -46,6 +53,8 @@ def propose(
         `[items]` or `[b, items]`: what may be recommended.
     repeats
         Whether what the user has had may be recommended: his 150 latest items are candidates then.
+    wanted
+        Pairs, as row * items + item, that are candidates whether a source proposes them or not.
     """
     known = past.pairs[users]
     owned = np.zeros((users.size, past.items), dtype=bool)
@@ -64,6 +73,9 @@ def propose(
             add(name, *_best(np.where(free, score, 0), depth))
     if repeats and "own" in scores:
         add("own", *_best(np.where(owned & allowed, scores["own"], 0), OWN_DEPTH))
+    if wanted is not None:
+        keys.append(wanted)
+        bits.append(np.zeros(wanted.size, dtype=np.int64))
     united, place = np.unique(np.concatenate(keys), return_inverse=True)
     sources = np.zeros(united.size, dtype=np.int64)
     np.bitwise_or.at(sources, place, np.concatenate(bits))

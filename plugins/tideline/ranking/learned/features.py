@@ -51,14 +51,20 @@ def prepare(past: Past, knowledge: Knowledge | None = None) -> Prepared:
 
 
 def describe(
-    prepared: Prepared, users: Indices, allowed: NDArray[np.bool_] | None, depth: int, *, repeats: bool
+    prepared: Prepared,
+    users: Indices,
+    allowed: NDArray[np.bool_] | None,
+    depth: int,
+    *,
+    repeats: bool,
+    wanted: Indices | None = None,
 ) -> Block:
-    """Propose candidates of a block of users and read what is known of each pair."""
+    """Propose candidates of a block of users, `wanted` pairs among them, and read what is known of each pair."""
     past, tables = prepared.past, prepared.tables
     scores = prepared.sources.score(users)
     there = ~np.isnan(tables.item["item_age"])
     may = there if allowed is None else there & allowed
-    found = propose(past, scores, users, may, depth, repeats=repeats)
+    found = propose(past, scores, users, may, depth, repeats=repeats, wanted=wanted)
     raw: dict[str, NDArray[np.float32]] = {}
     for name, score in scores.items():
         if name in COMMON:

@@ -13,6 +13,7 @@ from tideline.ranking.learned.features import Prepared, assemble, describe, prep
 from tideline.ranking.learned.model import Model
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.training import Trained
+from tideline.ranking.pairs import contains, pair_keys
 
 Parts = dict[str, NDArray[np.float64]]
 """By group of features, `base` among them, `[n]` each; added in this order they are the score."""
@@ -134,9 +135,7 @@ def _score_block(
     block = describe(prepared, users, allowed, depth, repeats=repeats)
     candidates, matrix, names = assemble(block, repeats=repeats)
     stranger = np.isnan(prepared.past.last_age[users])[candidates.row]
-    popular = matrix[:, names.index(trained.popular)].astype(np.float64)
-    found = np.where(stranger, popular, 0.0)
-    found[~stranger] = _model(trained, repeats).score(matrix[~stranger], names)
+    found = _values(trained, matrix, names, stranger, repeats)
     order = np.lexsort((candidates.item, -found, candidates.row))
     place = np.arange(order.size) - np.searchsorted(candidates.row, candidates.row)
     order = order[place < k]
@@ -149,6 +148,56 @@ def _score_block(
         names=names,
         stranger=stranger[order],
     )
+
+
+def score_pairs(
+    trained: Trained,
+    prepared: Prepared,
+    user: Indices,
+    item: Indices,
+    k: int,
+    *,
+    repeats: bool,
+    allowed: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """Score single pairs as `score` does when it is asked for the `k` best, whether a source proposes them or not.
+
+    Parameters
+    ----------
+    user, item
+        `[n]` pairs, each once, by user and item.
+
+    Returns
+    -------
+    `[n]`; NaN for a user of whom nothing is known, whose score would be popularity on a scale of its own, and for what
+    he has had without `repeats`.
+    """
+    asked, place = np.unique(user, return_inverse=True)
+    depth, repeats = max(trained.plan.depth, k), repeats and trained.repeats
+    found = np.full(user.size, np.nan)
+    for first in range(0, asked.size, prepared.block):
+        users = asked[first : first + prepared.block]
+        rows = slice(*np.searchsorted(place, (first, first + users.size)).tolist())
+        wanted = pair_keys(place[rows] - first, item[rows], prepared.past.items)
+        block = describe(prepared, users, allowed, depth, repeats=repeats, wanted=wanted)
+        candidates, matrix, names = assemble(block, repeats=repeats)
+        kept = contains(wanted, pair_keys(candidates.row, candidates.item, prepared.past.items))
+        stranger = np.isnan(prepared.past.last_age[users])[candidates.row[kept]]
+        values = _values(trained, matrix[kept], names, stranger, repeats)
+        values[stranger] = np.nan
+        known = np.searchsorted(wanted, pair_keys(candidates.row[kept], candidates.item[kept], prepared.past.items))
+        found[rows.start + known] = values
+    return found
+
+
+def _values(
+    trained: Trained, matrix: NDArray[np.float32], names: tuple[str, ...], stranger: NDArray[np.bool_], repeats: bool
+) -> NDArray[np.float64]:
+    """Score candidates: by the model of the mode, those of a stranger by what is popular."""
+    popular = matrix[:, names.index(trained.popular)].astype(np.float64)
+    found = np.where(stranger, popular, 0.0)
+    found[~stranger] = _model(trained, repeats).score(matrix[~stranger], names)
+    return found
 
 
 def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
