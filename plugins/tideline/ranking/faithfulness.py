@@ -34,7 +34,7 @@ from tideline.ranking.learned.ranking import score_pairs
 from tideline.run import Run
 
 USERS = 200
-CELLS = 6_000_000
+CELLS = 4_000_000
 """Scores of a source in all, histories times items: with a large catalogue fewer users are asked."""
 RANKS = 10
 """Rows of each list that are tried."""
@@ -177,9 +177,7 @@ def _load_own(run: Run, inputs: Inputs, connection: duckdb.DuckDBPyConnection, s
     windows = load_events_of(connection, run, inputs, sample)
     ids = inputs.user_id.take(pa.array(sample))
     columns = ["user_id", "item_id", "event_id", "event_at", "weight"]
-    table = pq.read_table(
-        run.tables / "user_events.parquet", columns=columns, filters=pc.field("user_id").isin(ids)
-    )
+    table = pq.read_table(run.tables / "user_events.parquet", columns=columns, filters=pc.field("user_id").isin(ids))
     user, item = numbers(table["user_id"], ids), numbers(table["item_id"], inputs.catalogue.item_id)
     age = days_before(run.window.as_of, table["event_at"])
     known = (user >= 0) & (item >= 0) & (age > 0)
@@ -218,8 +216,7 @@ def _plan_trials(own: Own, published: list[tuple[int, int, float, list[str], str
         user, _, _, events, _ = row
         if user != last:
             first, last_event = starts[user], starts[user + 1]
-            seed = int.from_bytes(sha256("\n".join(own.event_id[first:last_event].to_pylist()).encode()).digest()[:8])
-            random = np.random.default_rng(seed)
+            random = np.random.default_rng(user)
             draws = [(first + random.permutation(last_event - first)).tolist() for _ in range(DRAWS)]
             last = user
         cited = frozenset(number[name] for name in events)

@@ -135,7 +135,9 @@ def _score_block(
     block = describe(prepared, users, allowed, depth, repeats=repeats)
     candidates, matrix, names = assemble(block, repeats=repeats)
     stranger = np.isnan(prepared.past.last_age[users])[candidates.row]
-    found = _values(trained, matrix, names, stranger, repeats)
+    popular = matrix[:, names.index(trained.popular)].astype(np.float64)
+    found = np.where(stranger, popular, 0.0)
+    found[~stranger] = _model(trained, repeats).score(matrix[~stranger], names)
     order = np.lexsort((candidates.item, -found, candidates.row))
     place = np.arange(order.size) - np.searchsorted(candidates.row, candidates.row)
     order = order[place < k]
@@ -173,31 +175,23 @@ def score_pairs(
     he has had without `repeats`.
     """
     asked, place = np.unique(user, return_inverse=True)
-    depth, repeats = max(trained.plan.depth, k), repeats and trained.repeats
-    found = np.full(user.size, np.nan)
-    for first in range(0, asked.size, prepared.block):
+    depth, repeats, items = max(trained.plan.depth, k), repeats and trained.repeats, prepared.past.items
+
+    def work(first: int) -> NDArray[np.float64]:
         users = asked[first : first + prepared.block]
         rows = slice(*np.searchsorted(place, (first, first + users.size)).tolist())
-        wanted = pair_keys(place[rows] - first, item[rows], prepared.past.items)
+        wanted = pair_keys(place[rows] - first, item[rows], items)
         block = describe(prepared, users, allowed, depth, repeats=repeats, wanted=wanted)
         candidates, matrix, names = assemble(block, repeats=repeats)
-        kept = contains(wanted, pair_keys(candidates.row, candidates.item, prepared.past.items))
-        stranger = np.isnan(prepared.past.last_age[users])[candidates.row[kept]]
-        values = _values(trained, matrix[kept], names, stranger, repeats)
-        values[stranger] = np.nan
-        known = np.searchsorted(wanted, pair_keys(candidates.row[kept], candidates.item[kept], prepared.past.items))
-        found[rows.start + known] = values
-    return found
+        key = pair_keys(candidates.row, candidates.item, items)
+        stranger = np.isnan(prepared.past.last_age[users])[candidates.row]
+        kept = contains(wanted, key) & ~stranger
+        found = np.full(wanted.size, np.nan)
+        found[np.searchsorted(wanted, key[kept])] = _model(trained, repeats).score(matrix[kept], names)
+        return found
 
-
-def _values(
-    trained: Trained, matrix: NDArray[np.float32], names: tuple[str, ...], stranger: NDArray[np.bool_], repeats: bool
-) -> NDArray[np.float64]:
-    """Score candidates: by the model of the mode, those of a stranger by what is popular."""
-    popular = matrix[:, names.index(trained.popular)].astype(np.float64)
-    found = np.where(stranger, popular, 0.0)
-    found[~stranger] = _model(trained, repeats).score(matrix[~stranger], names)
-    return found
+    blocks = map_ahead(work, range(0, asked.size, prepared.block), trained.plan.threads)
+    return np.concatenate([np.empty(0), *blocks])
 
 
 def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
