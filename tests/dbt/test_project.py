@@ -45,7 +45,7 @@ def test_unit_tests_pass(night):
 
 
 def test_every_mart_has_a_contract_a_grain_and_documented_columns(marts):
-    assert len(marts) == 16
+    assert len(marts) >= 16
     for node in marts:
         assert node["config"]["contract"]["enforced"], node["name"]
         assert node["description"].startswith("Grain: "), node["name"]

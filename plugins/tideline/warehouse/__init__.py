@@ -25,6 +25,7 @@ EXPORTED = (
     "dim_users",
     "long_window_behaviour",
     "short_window_behaviour",
+    "user_events",
     "user_item_history",
     "item_popularity",
     "item_trend",

@@ -21,9 +21,12 @@ BASKET_GAP = 1.0
 
 @dataclass(frozen=True)
 class Interests:
-    """Users' vectors, `[rows, d]`: unit rows, or 0 where a user has none."""
+    """Vectors of one instant, all of one space: of items, and of users as their windows make them; 0 without."""
 
+    items: Vectors
+    """`[items, d]` unit rows."""
     long: Vectors
+    """`[rows, d]` unit rows, as the next two."""
     short: Vectors
     fused: Vectors
 
@@ -49,7 +52,7 @@ class Past:
     vectors: Vectors
     """`[items, d]` unit rows, 0 where an item has no vector. d may be 0: then nothing is known of texts."""
     interests_of: Callable[[Past], Interests] | None = None
-    """How users' vectors are made of what was known at an instant; None: means of item vectors."""
+    """How vectors are made of what was known at an instant; None: `vectors`, and means of them for users."""
 
     @property
     def rows(self) -> int:
@@ -152,7 +155,7 @@ class Past:
         recent = self.age <= SHORT_DAYS
         long = _unit(self.matrix(self.weight) @ self.vectors)
         short = _unit(self.matrix(self.weight * recent) @ self.vectors)
-        return Interests(long, short, _unit(long + short))
+        return Interests(self.vectors, long, short, _unit(long + short))
 
 
 def make_past(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.retrieval import nearest_items
-from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.past import Indices, Past, Vectors
 
 NEW_DAYS = 28.0
 NEAREST = 30
@@ -30,16 +30,17 @@ def fit_text(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | Non
     if past.vectors.shape[1] == 0 or not past.vectors.any():
         return None
     interests = past.interests
-    absent = ~past.vectors.any(axis=1)
+    items = interests.items
+    absent = ~items.any(axis=1)
     with np.errstate(invalid="ignore"):
         new = past.item_age <= NEW_DAYS
-    near = _near(past)
+    near = _near(past, items)
     recent = past.matrix(0.5 ** (past.age / HALF_LIFE))
 
     def score(users: Indices) -> list[NDArray[np.float32]]:
         blocks = []
         for vectors in (interests.long, interests.short, interests.fused):
-            cosines = 1 + vectors[users] @ past.vectors.T
+            cosines = 1 + vectors[users] @ items.T
             cosines[:, absent] = 0
             cosines[~vectors[users].any(axis=1)] = 0
             blocks.append(np.asarray(cosines, dtype=np.float32))
@@ -48,14 +49,14 @@ def fit_text(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | Non
     return score
 
 
-def _near(past: Past) -> Any:
+def _near(past: Past, items: Vectors) -> Any:
     """Return `[items, items]` sparse: the cosine with the 30 nearest others to the power of 4, 0 elsewhere."""
     from scipy.sparse import csr_array
 
-    known = np.flatnonzero(past.vectors.any(axis=1))
+    known = np.flatnonzero(items.any(axis=1))
     if known.size > MOST_ITEMS:
         known = np.sort(known[np.argsort(-past.owners[known], kind="stable")[:MOST_ITEMS]])
-    vectors = past.vectors[known]
+    vectors = items[known]
     index, cosines = nearest_items(vectors, vectors, min(NEAREST + 1, known.size))
     row = np.repeat(np.arange(known.size), index.shape[1])
     others = index.ravel() != row

@@ -1,0 +1,124 @@
+"""A `Past` of what a run holds: its behaviour tables, its items and their vectors, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from embeddings.vector_files import VectorFile
+from tideline.ranking.learned.past import Past, make_past
+
+JUST_ARRIVED = 1e-3
+"""Days that an item can be had of which nothing is known but that the catalogue has it."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A past with the ids behind its numbers."""
+
+    past: Past
+    user_id: pa.Array
+    """Ids of the users in scope, ascending: number u is the u-th."""
+    item_id: pa.Array
+    """Ids of the items, ascending."""
+    available: NDArray[np.bool_]
+    """`[items]` whether an item may be recommended at the instant."""
+
+
+def load_past(tables: Path, vectors: Path, as_of: datetime) -> Loaded:
+    """Read a run's past.
+
+    Parameters
+    ----------
+    tables
+        Folder of `user_events`, `dim_users` and `dim_items`, Parquet.
+    vectors
+        Folder of `item_vectors.parquet`; without that file nothing is known of texts.
+    as_of
+        UTC; events at or after it are left out.
+    """
+    user_id = _ids(pq.read_table(tables / "dim_users.parquet", columns=["user_id"])["user_id"])
+    items = read_items(tables)
+    item_id = _ids(items["item_id"])
+    events = pq.read_table(tables / "user_events.parquet", columns=["user_id", "item_id", "event_at", "weight"])
+    user, item = numbers(events["user_id"], user_id), numbers(events["item_id"], item_id)
+    age = days_before(as_of, events["event_at"])
+    known = (user >= 0) & (item >= 0) & (age > 0)
+    has_event = np.zeros(len(item_id), dtype=bool)
+    has_event[item[known]] = True
+    since = days_before(as_of, items["available_from"])
+    past = make_past(
+        user[known],
+        item[known],
+        age[known],
+        events["weight"].cast(pa.float64()).to_numpy()[known],
+        users=len(user_id),
+        items=len(item_id),
+        since=np.where(np.isnan(since) & ~has_event, JUST_ARRIVED, since),
+        categories=multi_hot(items["category"]),
+        vectors=read_vectors(vectors / "item_vectors.parquet", item_id),
+    )
+    return Loaded(past, user_id, item_id, items["is_available"].to_numpy(zero_copy_only=False).astype(bool))
+
+
+def read_items(tables: Path) -> pa.Table:
+    """Return the run's items in the order of their ids."""
+    columns = ["item_id", "category", "available_from", "is_available"]
+    items = pq.read_table(tables / "dim_items.parquet", columns=columns)
+    return items.take(pc.sort_indices(items["item_id"])).combine_chunks()
+
+
+def read_vectors(file: Path, item_id: pa.Array) -> NDArray[np.float32]:
+    """Return the vectors of items, `[items, d]`, 0 where there is none; d is 0 without a file or a vector."""
+    if not file.exists():
+        return np.zeros((len(item_id), 0), dtype=np.float32)
+    found = VectorFile(file, "item_id")
+    if not len(found.ids):
+        return np.zeros((len(item_id), 0), dtype=np.float32)
+    row = found.rows_of(item_id)
+    vectors = np.zeros((len(item_id), found.dimension), dtype=np.float32)
+    place = np.flatnonzero(row >= 0)
+    place = place[np.argsort(row[place], kind="stable")]
+    vectors[place] = found.take(row[place])
+    return vectors
+
+
+def multi_hot(category: pa.ChunkedArray) -> Any:
+    """Return `[items, c]` sparse: an item's categories, joined by `|` in the catalogue, in equal shares."""
+    from scipy.sparse import csr_array
+
+    parts = pc.split_pattern(pc.fill_null(category, "").combine_chunks(), "|")
+    row = pc.list_parent_indices(parts).to_numpy()
+    name = pc.utf8_trim_whitespace(parts.flatten())
+    kept = pc.not_equal(name, "").to_numpy(zero_copy_only=False)
+    coded = name.filter(pa.array(kept)).dictionary_encode()
+    row, code = row[kept], coded.indices.to_numpy()
+    matrix = csr_array((np.ones(row.size), (row, code)), shape=(len(category), len(coded.dictionary)))
+    matrix.data[:] = 1 / np.repeat(np.diff(matrix.indptr), np.diff(matrix.indptr))
+    return matrix
+
+
+def numbers(ids: pa.ChunkedArray, known: pa.Array) -> NDArray[np.int64]:
+    """Return the place of each id in `known`, -1 for others."""
+    places = pc.index_in(ids.cast(pa.string()), value_set=known)
+    return np.asarray(pc.fill_null(places, -1), dtype=np.int64)
+
+
+def days_before(as_of: datetime, moments: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return the days from each moment (UTC) to `as_of`; NaN for null."""
+    end = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of, "us")
+    days: NDArray[np.float64] = (end - moments.cast(pa.timestamp("us")).to_numpy()) / np.timedelta64(1, "D")
+    return days
+
+
+def _ids(column: pa.ChunkedArray) -> pa.Array:
+    ids = column.cast(pa.string()).combine_chunks()
+    return ids.take(pc.sort_indices(ids))
