@@ -15,7 +15,7 @@ from embeddings.settings import Settings
 from tideline import __version__
 from tideline.window import Window
 
-RUN_ID = re.compile(r"^(nightly|hourly)-\d{8}T\d{6}Z-[0-9a-f]{8}$")
+RUN_ID = re.compile(r"^(nightly|hourly|training)-\d{8}T\d{6}Z-[0-9a-f]{8}$")
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,18 @@ class Run:
     """`<as_of>-<kind>-<hash of the inputs>`; set by `pin`."""
     model_version: str = ""
     """Ranker and encoder; set by `pin`."""
+    model: str | None = None
+    """The trained version that it uses, of a training the one to beat; None: nothing is trained. Set by `pin`."""
 
     @property
     def kind(self) -> str:
-        """`nightly` or `hourly`."""
+        """`nightly`, `hourly` or `training`."""
         return self.window.kind
+
+    @property
+    def of_everyone(self) -> bool:
+        """Whether everyone is in its scope, not only whoever was active."""
+        return self.kind != "hourly"
 
     @property
     def path(self) -> Path:
@@ -86,6 +93,7 @@ class Run:
             "base": self.base,
             "generation": self.generation,
             "model_version": self.model_version,
+            "model": self.model,
         }
         write_atomically(self.path / "run.json", json.dumps(values, indent=2, sort_keys=True))
 
@@ -122,6 +130,7 @@ def load_run(run_id: str, settings: Settings) -> Run:
         base=values["base"],
         generation=values["generation"],
         model_version=values["model_version"],
+        model=values.get("model"),
     )
 
 

@@ -17,6 +17,7 @@ from tideline.run import Run, load_run, name_generation, name_run
 from tideline.window import Window
 
 log = logging.getLogger(__name__)
+REPEATS = "repeats_allowed"
 
 
 def open_run(window: Window, token: str) -> str:
@@ -25,7 +26,9 @@ def open_run(window: Window, token: str) -> str:
     `token` tells two DAG runs of one window apart, so that each has a folder of its own.
     """
     settings = load_settings()
-    run = Run(name_run(window, token), window, settings.root, settings.source, vars=settings.vars)
+    # What is learned serves lists with repeats and without: it must not depend on which of them a run is asked for.
+    given = {name: value for name, value in settings.vars.items() if window.kind != "training" or name != REPEATS}
+    run = Run(name_run(window, token), window, settings.root, settings.source, vars=given)
     shutil.rmtree(run.path, ignore_errors=True)
     run.save()
     log.info("run %s: events before %s, window from %s to %s", run.run_id, window.as_of, window.start, window.end)
@@ -43,13 +46,17 @@ def take_in(run: Run, settings: Settings) -> Counts:
 
 
 def pin(run: Run, settings: Settings) -> Run:
-    """Fix what the run acts on: all batches of now, the base nightly of an hour, and the name of its generation.
+    """Fix what the run acts on: all batches of now, the base nightly of an hour, the trained version, and the name of
+    its generation.
 
     A batch is new if no committed run of an earlier `as_of` used it; where nothing was ever committed nothing is new.
+    An hour goes on with the version of its base, so that a user's lists do not change hands between two nights; any
+    other run takes the champion that knows nothing of `as_of` or later.
     """
     from embeddings.encoder import identify_model
     from tideline.dbt import digest_project
     from tideline.intake import list_batches
+    from tideline.models import champion_for
     from tideline.ranking import RANKER_VERSION
     from tideline.serving import manifest
 
@@ -59,12 +66,15 @@ def pin(run: Run, settings: Settings) -> Run:
     used = {batch for entry in earlier for batch in entry.batches}
     batches = tuple(batch["batch_id"] for batch in list_batches(settings.root))
     base = manifest.base_for(run, settings.root) if run.kind == "hourly" else None
+    champion = champion_for(settings.root, run.window.as_of)
+    model = base.model if base else champion.name if champion else None
     run = replace(
         run,
         batches=batches,
         new_batches=tuple(batch for batch in batches if batch not in used) if earlier else (),
         base=base.run_id if base else None,
-        model_version=f"{RANKER_VERSION}+{identify_model(settings)}",
+        model_version=f"{model or RANKER_VERSION}+{identify_model(settings)}",
+        model=model,
     )
     extra = {
         "fusion_gate": settings.fusion_gate,
@@ -144,6 +154,14 @@ def rank(run: Run, settings: Settings) -> Counts:
     from tideline.ranking import rank
 
     return dict(rank(run, settings))
+
+
+@stage
+def train_models(run: Run, settings: Settings) -> Counts:
+    """Learn a version from the run's past, and make it the champion if it is better. The last stage of a training."""
+    from tideline.training import train_version
+
+    return dict(train_version(run, settings))
 
 
 @stage
