@@ -38,7 +38,7 @@ class Run:
     model_version: str = ""
     """Ranker and encoder; set by `pin`."""
     model: str | None = None
-    """The trained version that it uses, of a training the one to beat; None: nothing is trained. Set by `pin`."""
+    """Trained version that fuses and ranks; of a training the one to beat. None: there is none yet. Set by `pin`."""
 
     @property
     def kind(self) -> str:

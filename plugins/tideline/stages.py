@@ -57,7 +57,7 @@ def pin(run: Run, settings: Settings) -> Run:
     from tideline.dbt import digest_project
     from tideline.intake import list_batches
     from tideline.models import champion_for
-    from tideline.ranking import RANKER_VERSION
+    from tideline.ranking import UNTRAINED
     from tideline.serving import manifest
 
     earlier = [
@@ -73,7 +73,7 @@ def pin(run: Run, settings: Settings) -> Run:
         batches=batches,
         new_batches=tuple(batch for batch in batches if batch not in used) if earlier else (),
         base=base.run_id if base else None,
-        model_version=f"{model or RANKER_VERSION}+{identify_model(settings)}",
+        model_version=f"{model or UNTRAINED}+{identify_model(settings)}",
         model=model,
     )
     extra = {

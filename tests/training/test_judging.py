@@ -98,11 +98,11 @@ def test_a_champion_with_other_features_is_replaced_and_the_reason_says_so(model
     assert decision.promoted and "trained with other features" in decision.reason
 
 
-def test_a_first_version_must_not_be_below_the_fallback() -> None:
+def test_a_first_version_must_not_be_below_the_fixed_blend() -> None:
     held = lists_of(np.full(200, 0.9), np.full(200, 7.0))
     good = decide(learned(), judged(held, single("tifu"), fallback_rival()))
     bad = decide(learned(), judged(held, single("popular_28d"), fallback_rival()))
-    assert good.promoted and good.against is None and good.reason.startswith("first version, not below the fallback")
+    assert good.promoted and good.against is None and good.reason.startswith("first version, not below untrained-1")
     assert not bad.promoted
 
 
@@ -110,7 +110,7 @@ def test_too_little_to_learn_from_promotes_nothing_and_says_why() -> None:
     bench = Bench(fallback_rival())
     decision = decide(train(world(users=5), PLAN, bench), bench)
     assert not decision.promoted
-    assert "lists are too few to judge by: tifu ranks" in decision.reason and "fallback stays" in decision.reason
+    assert "lists are too few to judge by: tifu ranks" in decision.reason and "untrained-1 stays" in decision.reason
 
 
 def test_of_many_equal_contenders_none_wins_by_luck() -> None:

@@ -124,17 +124,17 @@ def next_champion_from(root: Path, as_of: datetime) -> datetime | None:
     return min(later, default=None)
 
 
-def read_version(root: Path, name: str) -> Version:
-    """Return a stored version by its name. Raises `ModelStoreError` if there is none."""
-    versions = {version.name: version for version in list_versions(root)}
-    if name not in versions:
-        raise ModelStoreError(f"no version {name!r} is stored; there are: {', '.join(versions) or 'none'}")
-    return versions[name]
+def find_version(root: Path, name: str) -> Version:
+    """Return a stored version by its name. Raises `ModelStoreError` if there is none, and says which there are."""
+    if not (_folder(root) / name / CARD).is_file():
+        stored = ", ".join(version.name for version in list_versions(root)) or "none"
+        raise ModelStoreError(f"no version {name!r} is stored; there are: {stored}")
+    return _read(_folder(root) / name)
 
 
 def use_version(root: Path, name: str) -> Version:
     """Make a stored version the champion by its name. Raises `ModelStoreError` if there is none of that name."""
-    version = read_version(root, name)
+    version = find_version(root, name)
     promote(root, version, "chosen by hand")
     return version
 
@@ -152,7 +152,7 @@ def go_back(root: Path) -> Version:
     earlier = [name for name in names if name != names[-1]]
     if not earlier:
         raise ModelStoreError(f"there is no earlier champion to go back to: {len(set(names))} was champion so far")
-    version = read_version(root, earlier[-1])
+    version = find_version(root, earlier[-1])
     promote(root, version, f"back from {names[-1]}")
     return version
 

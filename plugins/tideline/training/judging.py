@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tideline.evaluation.intervals import Bootstrap, Estimate, estimate
 from tideline.ranking.learned.lists import Lists
-from tideline.ranking.learned.model import Model, single
-from tideline.ranking.learned.training import FALLBACK, FEWEST_HELD, Trained
+from tideline.ranking.learned.model import Model
+from tideline.ranking.learned.training import FEWEST_HELD, Trained
+from tideline.ranking.learned.untrained import UNTRAINED, untrained
 
 Floats = NDArray[np.float64]
 SEED = 11
@@ -27,7 +28,7 @@ class Rival:
     unseen_days: float
     """It has not learned from cutoffs at most so many days before `as_of`: what they foretell came later."""
     champion: str | None = None
-    """Name of the version; None: the fallback that ranks where nothing is trained."""
+    """Name of the version; None: the fixed blend that ranks where nothing is trained."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Bench:
     def __call__(self, mode: str, held: Lists, contenders: Mapping[str, Floats], weights: Floats) -> None:
         """Compare the two on the held-out lists of a mode that the rival has not learned from."""
         model = self.rival.models[mode]
-        if not can_score(model, held.names):
+        # The fixed blend takes what there is.
+        if self.rival.champion and not can_score(model, held.names):
             self.unfit.add(mode)
             return
         unseen = held.cutoff <= self.rival.unseen_days
@@ -83,8 +85,8 @@ class Decision:
 
 
 def fallback_rival() -> Rival:
-    """Return the rival of a first version: the stated source of each mode, which has learned nothing."""
-    return Rival({mode: single(source) for mode, source in FALLBACK.items()}, float("inf"))
+    """Return the rival of a first version: the fixed blend, which has learned nothing."""
+    return Rival(untrained().models, float("inf"))
 
 
 def can_score(model: Model, names: tuple[str, ...]) -> bool:
@@ -121,12 +123,12 @@ def decide(trained: Trained, bench: Bench) -> Decision:
     """Decide about a challenger.
 
     It replaces the champion where the 95% interval of the paired difference lies above zero in at least one mode, and
-    below zero in none. A first version has to be not below the fallback. A champion that cannot score the lists at all
-    is replaced. A challenger that could learn nothing, or that nothing can judge which the champion has not seen, is
-    never promoted.
+    below zero in none. A first version has to be not below the fixed blend. A champion that cannot score the lists at
+    all is replaced. A challenger that could learn nothing, or that nothing can judge which the champion has not seen,
+    is never promoted.
     """
     against, compared = bench.rival.champion, bench.compared
-    who = against or "the untrained fallback"
+    who = against or UNTRAINED
     figures = "; ".join(describe(mode, comparison) for mode, comparison in compared.items())
     if note := too_little(trained):
         return Decision(False, f"too little to learn from ({note}): {who} stays", against, compared)
@@ -138,7 +140,7 @@ def decide(trained: Trained, bench: Bench) -> Decision:
     if any(comparison.difference.high < 0 for comparison in compared.values()):
         return Decision(False, f"worse than {who}, which stays: {figures}", against, compared)
     if against is None:
-        return Decision(True, f"first version, not below the fallback: {figures}", against, compared)
+        return Decision(True, f"first version, not below {who}: {figures}", against, compared)
     if any(comparison.difference.low > 0 for comparison in compared.values()):
         return Decision(True, f"better than {who}: {figures}", against, compared)
     return Decision(False, f"not better than {who} beyond noise, which stays: {figures}", against, compared)

@@ -11,21 +11,21 @@ from embeddings.settings import Settings
 from tideline.models import (
     Version,
     champion_for,
+    find_version,
     next_champion_from,
     promote,
-    read_version,
     remove_unused,
     save_version,
 )
+from tideline.ranking.inputs import RANKER
 from tideline.ranking.learned import Plan, Trained, load, save, train
 from tideline.ranking.learned.from_run import load_past
 from tideline.ranking.learned.lists import K
+from tideline.ranking.learned.untrained import UNTRAINED
 from tideline.run import Run, write_atomically
 from tideline.serving.retention import MARKER
 from tideline.training.judging import Bench, Decision, Rival, decide, fallback_rival
 
-RANKER = "ranker"
-UNTRAINED = "untrained"
 NDCG = f"held_out_ndcg@{K}"
 Counts = dict[str, int | float | str | bool | None]
 
@@ -33,7 +33,7 @@ Counts = dict[str, int | float | str | bool | None]
 def train_version(run: Run, settings: Settings) -> Counts:
     """Learn a version from a run's `tables` and `vectors`, all of it before `as_of`, and store it below `models/`.
 
-    It becomes champion if it beats `run.model` (`judging.decide`), or the fallback where there is none. The decision
+    It becomes champion if it beats `run.model` (`judging.decide`), or the fixed blend where there is none. The decision
     stands on its card and in the log of champions; its figures go to `evaluation/`, from where the next commit takes
     them into `quality_metrics`. A repeated call leaves one version and one entry of the log.
 
@@ -72,7 +72,7 @@ def train_version(run: Run, settings: Settings) -> Counts:
 def _rival(run: Run) -> Rival:
     if run.model is None:
         return fallback_rival()
-    champion = read_version(run.root, run.model)
+    champion = find_version(run.root, run.model)
     unseen = (run.window.as_of.astimezone(UTC).replace(tzinfo=None) - champion.trained_until) / timedelta(days=1)
     return Rival(load(champion.folder / RANKER).models, unseen, champion.name)
 
