@@ -37,6 +37,8 @@ class Run:
     """`<as_of>-<kind>-<hash of the inputs>`; set by `pin`."""
     model_version: str = ""
     """Ranker and encoder; set by `pin`."""
+    model: str | None = None
+    """Trained version: a folder below `<root>/models/`; of an hour, that of its base. None: nothing was trained."""
 
     @property
     def kind(self) -> str:
@@ -60,7 +62,7 @@ class Run:
 
     @property
     def vectors(self) -> Path:
-        """Folder of `item_vectors.parquet` and `user_vectors.parquet`."""
+        """Folder of `item_vectors.parquet`, `event_vectors.parquet` and `user_vectors.parquet`; text alone: `text/`."""
         return self.path / "vectors"
 
     @property
@@ -72,6 +74,16 @@ class Run:
     def base_tables(self) -> Path | None:
         """`tables` of the base nightly, if there is one."""
         return self.root / "runs" / self.base / "tables" if self.base else None
+
+    @property
+    def base_vectors(self) -> Path | None:
+        """`vectors` of the base nightly, if there is one."""
+        return self.root / "runs" / self.base / "vectors" if self.base else None
+
+    @property
+    def trained(self) -> Path | None:
+        """Folder of the trained version, if there is one."""
+        return self.root / "models" / self.model if self.model else None
 
     def save(self) -> None:
         """Write `run.json` atomically."""
@@ -86,6 +98,7 @@ class Run:
             "base": self.base,
             "generation": self.generation,
             "model_version": self.model_version,
+            "model": self.model,
         }
         write_atomically(self.path / "run.json", json.dumps(values, indent=2, sort_keys=True))
 
@@ -122,6 +135,7 @@ def load_run(run_id: str, settings: Settings) -> Run:
         base=values["base"],
         generation=values["generation"],
         model_version=values["model_version"],
+        model=values.get("model"),
     )
 
 
