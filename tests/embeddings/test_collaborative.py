@@ -158,7 +158,7 @@ def bigger() -> tuple[np.ndarray, np.ndarray]:
 def test_an_item_that_nothing_happened_to_stays_and_a_new_one_joins_its_like() -> None:
     user, item = bigger()
     text = np.zeros((121, DIMENSION), dtype=np.float32)
-    space = learn_space(user, item, text[:120])
+    space = learn_space(user, item, text[:120], Recipe(dimension=16))
     first = space.item_vectors(user, item, text[:120])
     random = np.random.default_rng(4)
     # A week later: a tenth more events of half of the items, and an item that those of taste 3 take.
