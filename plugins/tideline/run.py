@@ -38,7 +38,8 @@ class Run:
     model_version: str = ""
     """Ranker and encoder; set by `pin`."""
     model: str | None = None
-    """Trained version that fuses and ranks; of a training the one to beat. None: there is none yet. Set by `pin`."""
+    """Trained version that joins, fuses and ranks: a folder below `<root>/models/`; of an hour, that of its base, of a
+    training the one to beat. None: nothing was trained."""
 
     @property
     def kind(self) -> str:
@@ -67,7 +68,7 @@ class Run:
 
     @property
     def vectors(self) -> Path:
-        """Folder of `item_vectors.parquet` and `user_vectors.parquet`."""
+        """Folder of `item_vectors.parquet`, `event_vectors.parquet` and `user_vectors.parquet`; text alone: `text/`."""
         return self.path / "vectors"
 
     @property
@@ -79,6 +80,16 @@ class Run:
     def base_tables(self) -> Path | None:
         """`tables` of the base nightly, if there is one."""
         return self.root / "runs" / self.base / "tables" if self.base else None
+
+    @property
+    def base_vectors(self) -> Path | None:
+        """`vectors` of the base nightly, if there is one."""
+        return self.root / "runs" / self.base / "vectors" if self.base else None
+
+    @property
+    def trained(self) -> Path | None:
+        """Folder of the trained version, if there is one."""
+        return self.root / "models" / self.model if self.model else None
 
     def save(self) -> None:
         """Write `run.json` atomically."""

@@ -141,11 +141,41 @@ def collect_vectors(run: Run, settings: Settings) -> Counts:
 
 
 @stage
+def join_vectors(run: Run, settings: Settings) -> Counts:
+    """Join the vectors of text with behaviour in the space of the trained version; without one they stay."""
+    from embeddings.identity import vectors_id
+    from embeddings.join import join_vectors
+
+    counts = join_vectors(
+        run.tables,
+        run.vectors,
+        settings,
+        model_id=vectors_id(settings, run.model),
+        space_folder=run.trained / "space" if run.trained else None,
+        base_vectors=run.base_vectors,
+        everyone=run.of_everyone,
+    )
+    return dict(counts)
+
+
+@stage
 def fuse_interests(run: Run, settings: Settings) -> Counts:
-    """Turn the windows into long, short and fused vectors, one row a user."""
+    """Turn the windows into long, short and fused vectors, one row a user; the gate is the trained version's."""
+    from embeddings.fusion.learned import GateError
+    from embeddings.identity import vectors_id
     from embeddings.windows import interest_vectors
 
-    return dict(interest_vectors(run.tables, run.vectors, run.window.as_of, settings))
+    gate = run.trained / "gate.safetensors" if run.trained else None
+    model_id = vectors_id(settings, run.model)
+    if gate and gate.exists():
+        try:
+            counts = interest_vectors(
+                run.tables, run.vectors, run.window.as_of, settings, model_id=model_id, gate_file=gate
+            )
+            return {"gate": "learned", **counts}
+        except GateError as error:
+            log.warning("the fixed gate serves: %s", error)
+    return {"gate": "fixed", **interest_vectors(run.tables, run.vectors, run.window.as_of, settings, model_id=model_id)}
 
 
 @stage
