@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +79,6 @@ def train_gate(
     GateError
         If there are too few examples: the fixed gate serves then.
     """
-    started = time.perf_counter()
     held = read_run(tables, vectors, as_of)
     parts: list[Examples] = []
     for moment in range(1, MOMENTS + 1):
@@ -117,7 +115,6 @@ def train_gate(
         "horizon_days": horizon_days,
         "seed": seed,
         "validation": validation,
-        "seconds": round(time.perf_counter() - started, 3),
     }
     save_gate(file, train_network(parts, validation["fixed_gate"], seed), card)
     return card

@@ -12,7 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from training.worlds import DAYS, ITEMS, events
 
+from embeddings.model import describe_model
 from embeddings.settings import Settings
+from embeddings.space_files import load_space
+from embeddings.vector_files import EVENTS_FILE, ITEMS_FILE, vector_schema, writing
 from tideline.models import champion_for, list_champions, list_versions, promote, save_version
 from tideline.ranking.learned import load
 from tideline.run import Run, load_run, name_run
@@ -31,7 +34,7 @@ def home(tmp_path: Path) -> Settings:
 
 
 def training(settings: Settings, as_of: datetime, users: int = USERS) -> Run:
-    """A training run with the tables that the warehouse would have exported, no vectors, and the pinned champion."""
+    """A training run with the tables that the warehouse would have exported, no text, and the pinned champion."""
     champion = champion_for(settings.root, as_of)
     window = window_ending("training", as_of)
     run = Run(
@@ -43,17 +46,24 @@ def training(settings: Settings, as_of: datetime, users: int = USERS) -> Run:
     user, item, age = events(users=users)
     at = np.datetime64(AS_OF.replace(tzinfo=None), "us") - (age * 86400e6).astype("timedelta64[us]")
     known = at < np.datetime64(as_of.replace(tzinfo=None), "us")
-    pq.write_table(
-        pa.table(
-            {
-                "user_id": [f"u{number}" for number in user[known]],
-                "item_id": [f"i{number}" for number in item[known]],
-                "event_at": pa.array(at[known], pa.timestamp("us")),
-                "weight": np.ones(int(known.sum())),
-            }
-        ),
-        run.tables / "user_events.parquet",
+    happened = pa.table(
+        {
+            "user_id": [f"u{number}" for number in user[known]],
+            "item_id": [f"i{number}" for number in item[known]],
+            "event_id": [f"e{number}" for number in np.flatnonzero(known)],
+            "event_at": pa.array(at[known], pa.timestamp("us")),
+            "weight": np.ones(int(known.sum())),
+        }
     )
+    pq.write_table(happened, run.tables / "user_events.parquet")
+    for window in ("long_window", "short_window"):
+        pq.write_table(happened[:0], run.tables / f"{window}_behaviour.parquet")
+    spans = {"long_window": 84.0, "short_window": 14.0, "long_half_life": None, "short_half_life": 7.0}
+    own = {f"{name}_days": pa.array([days], pa.float64()) for name, days in spans.items()}
+    pq.write_table(pa.table({**own, "repeats_allowed": [True]}), run.tables / "run_settings.parquet")
+    for name, column in ((ITEMS_FILE, "item_id"), (EVENTS_FILE, "event_id")):
+        with writing(run.vectors / name, vector_schema(column, 8, describe_model(settings).model_id)):
+            pass
     pq.write_table(pa.table({"user_id": [f"u{number}" for number in range(users)]}), run.tables / "dim_users.parquet")
     items = {
         "item_id": [f"i{number}" for number in range(ITEMS)],
@@ -76,6 +86,9 @@ def test_a_first_version_becomes_champion_and_holds_what_ranks(home: Settings) -
     assert {mode: model.name for mode, model in models.items()} == {
         mode: card["winner"] for mode, card in version.card["modes"].items()
     }
+    assert len(load_space(version.folder / "space").item_id) == ITEMS
+    gate = version.card["gate"]
+    assert (version.folder / "gate.safetensors").exists() is ("note" not in gate)
     assert version.card["decision"]["reason"] == list_champions(home.root)[0]["reason"] == counts["decision"]
     [figures] = (home.root / "evaluation").glob("training-*.json")
     metrics = {row["metric"] for row in json.loads(figures.read_text())["rows"]}

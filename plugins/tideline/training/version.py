@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from tideline.ranking.learned.lists import K
 from tideline.ranking.learned.untrained import UNTRAINED
 from tideline.run import Run, write_atomically
 from tideline.serving.retention import MARKER
+from tideline.training.fusion import Fusion, learn_fusion
 from tideline.training.judging import Bench, Decision, Rival, decide, fallback_rival
 
 NDCG = f"held_out_ndcg@{K}"
@@ -33,9 +36,10 @@ Counts = dict[str, int | float | str | bool | None]
 def train_version(run: Run, settings: Settings) -> Counts:
     """Learn a version from a run's `tables` and `vectors`, all of it before `as_of`, and store it below `models/`.
 
-    It becomes champion if it beats `run.model` (`judging.decide`), or the fixed blend where there is none. The decision
-    stands on its card and in the log of champions; its figures go to `evaluation/`, from where the next commit takes
-    them into `quality_metrics`. A repeated call leaves one version and one entry of the log.
+    First what joins and fuses, then the ranking, of lists whose vectors are made as those of a night are. It becomes
+    champion if it beats `run.model` (`judging.decide`), or the fixed blend where there is none. The decision stands on
+    its card and in the log of champions; its figures go to `evaluation/`, from where the next commit takes them into
+    `quality_metrics`. A repeated call leaves one version and one entry of the log.
 
     Returns
     -------
@@ -43,10 +47,15 @@ def train_version(run: Run, settings: Settings) -> Counts:
         `users`, `events`, `lists` and `held_lists` (of the mode with most), `version`, `promoted`, `decision`.
     """
     loaded = load_past(run.tables, run.vectors, run.window.as_of)
+    learned = run.path / "learned"
+    shutil.rmtree(learned, ignore_errors=True)
+    fusion = learn_fusion(run, loaded, settings, learned)
     bench = Bench(_rival(run))
-    trained = train(loaded.past, Plan(threads=settings.threads), bench)
+    past = replace(loaded.past, interests_of=fusion.interests_of)
+    trained = train(past, Plan(threads=settings.threads), bench)
+    save(trained, learned / RANKER)
     decision = decide(trained, bench)
-    version = save_version(run.root, lambda folder: _write(folder, run, trained, decision))
+    version = _store(run, learned, _card(run, fusion, trained, decision))
     if version.name == run.model:
         decision = Decision(False, f"the same as {version.name}: nothing new to learn from", run.model, {})
     else:
@@ -77,13 +86,13 @@ def _rival(run: Run) -> Rival:
     return Rival(load(champion.folder / RANKER).models, unseen, champion.name)
 
 
-def _write(folder: Path, run: Run, trained: Trained, decision: Decision) -> dict[str, Any]:
-    """Write the parts of a version and return its card. Nothing in it tells when or by which run it was made."""
-    save(trained, folder / RANKER)
+def _card(run: Run, fusion: Fusion, trained: Trained, decision: Decision) -> dict[str, Any]:
+    """Return the card of a version. Nothing in it tells when or by which run it was made."""
     return {
         "trained_until": run.window.as_of.astimezone(UTC).isoformat(),
         "source": run.source,
         "vars": dict(run.vars),
+        **fusion.card,
         "repeats": trained.repeats,
         "popular": trained.popular,
         "modes": {mode: _summary(card) for mode, card in trained.card["modes"].items()},
@@ -94,6 +103,14 @@ def _write(folder: Path, run: Run, trained: Trained, decision: Decision) -> dict
 def _summary(card: dict[str, Any]) -> dict[str, Any]:
     """Return of a mode what a reader of the card asks first; all of it is in the ranker's own card."""
     return {name: card[name] for name in ("winner", "note", "lists", "held_lists", f"ndcg@{K}") if name in card}
+
+
+def _store(run: Run, learned: Path, card: dict[str, Any]) -> Version:
+    def write(folder: Path) -> dict[str, Any]:
+        shutil.copytree(learned, folder, dirs_exist_ok=True)
+        return card
+
+    return save_version(run.root, write)
 
 
 def _promote(run: Run, version: Version, decision: Decision) -> None:
