@@ -38,7 +38,7 @@ class Run:
     model_version: str = ""
     """Ranker and encoder; set by `pin`."""
     model: str | None = None
-    """Trained version: a folder below `<root>/models/`; of an hour, that of its base. None: nothing was trained."""
+    """Trained version that fuses and ranks; None: nothing has been trained yet. Set by `pin`."""
 
     @property
     def kind(self) -> str:

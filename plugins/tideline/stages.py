@@ -50,7 +50,7 @@ def pin(run: Run, settings: Settings) -> Run:
     from embeddings.encoder import identify_model
     from tideline.dbt import digest_project
     from tideline.intake import list_batches
-    from tideline.ranking import RANKER_VERSION
+    from tideline.ranking import UNTRAINED
     from tideline.serving import manifest
 
     earlier = [
@@ -64,7 +64,7 @@ def pin(run: Run, settings: Settings) -> Run:
         batches=batches,
         new_batches=tuple(batch for batch in batches if batch not in used) if earlier else (),
         base=base.run_id if base else None,
-        model_version=f"{RANKER_VERSION}+{identify_model(settings)}",
+        model_version=f"{run.model or UNTRAINED}+{identify_model(settings)}",
     )
     extra = {
         "fusion_gate": settings.fusion_gate,

@@ -200,7 +200,7 @@ def test_no_events_at_all_recommend_nothing() -> None:
 def test_unknown_users_get_what_is_popular(past: Past, trained: Trained) -> None:
     found = lists(trained, past, np.array([-1, 0]), repeats=True)
     prepared = prepare(past)
-    popular = prepared.fitted.score(np.array([0]))[trained.popular][0]
+    popular = prepared.sources.score(np.array([0]))[trained.popular][0]
     np.testing.assert_array_equal(found[0], np.argsort(-popular, kind="stable")[:5])
 
 

@@ -10,7 +10,7 @@ from tideline.run import Run
 TOLERANCE = 1e-6
 OWN_EVENTS = (
     "(select user_id, event_id from long_window_behaviour union select user_id, event_id from short_window_behaviour "
-    "union select user_id, last_event_id from user_item_history)"
+    "union select user_id, event_id from user_events)"
 )
 CITED = "(select user_id, event.* from (select user_id, unnest(because) as event from {layer}))"
 

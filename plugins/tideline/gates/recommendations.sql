@@ -18,7 +18,7 @@ own_events as (
     union
     select user_id, event_id from short_window_behaviour
     union
-    select user_id, last_event_id from user_item_history
+    select user_id, event_id from user_events
 ),
 
 cited as (

@@ -72,6 +72,14 @@ def list_versions(root: Path, kind: str) -> list[Version]:
     return sorted(found, key=lambda version: (version.trained_until, version.name))
 
 
+def find_version(root: Path, name: str) -> Version:
+    """Return a stored version by its name. Raises `ModelStoreError` if it is gone."""
+    folder = _folder(root, "ranker") / name
+    if not (folder / CARD).is_file():
+        raise ModelStoreError(f"the version {name!r} is not stored: train again, or go back to another")
+    return _read(folder, "ranker")
+
+
 def promote(root: Path, version: Version, reason: str) -> None:
     """Make a version the champion from now on; `reason` is for people."""
     log = _folder(root, version.kind) / "champions.jsonl"

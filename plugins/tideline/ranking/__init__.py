@@ -1,5 +1,6 @@
 """Candidates, features, scores, rules and reasons: from vectors and behaviour tables to ranked rows."""
 
-from tideline.ranking.stage import RANKER_VERSION, rank
+from tideline.ranking.learned.training import UNTRAINED
+from tideline.ranking.stage import rank
 
-__all__ = ["RANKER_VERSION", "rank"]
+__all__ = ["UNTRAINED", "rank"]

@@ -1,31 +1,43 @@
-"""Which of the user's own events stand behind a row: exact shares of the parts that are linear in events.
+"""Which of the user's own events stand behind a row: exact shares of features that are linear in events.
 
 A window vector is a weighted mean of event vectors, made a unit vector; so the cosine of an item c with it is the sum
-over the window's events of share_e * (v_e . c) / norm of the mean. The contribution of event e to the part `long` is
-therefore interest * gate / fused_norm / long_norm * share_e * (v_e . c), to `short` likewise, and to `own_history`
-the part times the event's share of the decayed weight on the item. Summed over all events they give the part.
+over the window's events of share_e * (v_e . c) / norm of the mean. The cosine with the fused vector is the sum of both
+windows' with gate / fused_norm and (1 - gate) / fused_norm. The own history is a decayed count, a sum over the events
+with the item. The likeness to what the user has had (item-kNN) is a sum over items, each cited by its last event.
+
+A score of trees is not linear; its attributions to groups of features are. The part of a group is divided among events
+in the proportions of the group's feature: `long`, `short`, `fused` by the cosine, `own_history` by the decayed count,
+`co_occurrence` by item-kNN. A feature too near to zero to be divided cites nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tideline.ranking.events import LINEAR_PARTS
-from tideline.ranking.pairs import Indices
-from tideline.ranking.ranker import PARTS, vector_coefficient
+from tideline.ranking.events import LIKE, LONG, OWN, SHORT, Events
+from tideline.ranking.learned.past import Indices
+from tideline.ranking.learned.ranking import Parts
 
-if TYPE_CHECKING:
-    from tideline.ranking.block import Block
-    from tideline.ranking.catalogue import Catalogue
-
+LINEAR_PARTS = ("long", "short", "fused", "own_history", "co_occurrence")
+"""Parts that divide into contributions of single events, in the order of `Cited.part`."""
 CITED = 3
 """Events a row cites: those with the largest absolute contribution, the newer first where equal."""
-OWN = LINEAR_PARTS.index("own_history")
+LEAST_COSINE = 0.02
+"""A cosine nearer to zero is what is left of events that speak against each other: its shares would be huge."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What carries the windows into the fused vector, `[users]` each; NaN without vectors."""
+
+    gate: NDArray[np.float64]
+    long_norm: NDArray[np.float64]
+    short_norm: NDArray[np.float64]
+    fused_norm: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,72 +45,117 @@ class Cited:
     """For each row its cited events."""
 
     event: Indices
-    """[rows, CITED] row of `Block.events`, -1 where there is none."""
+    """[rows, CITED] row of `Events`, -1 where there is none."""
+    part: Indices
+    """[rows, CITED] index into `LINEAR_PARTS`."""
     contribution: NDArray[np.float64]
     """[rows, CITED] signed; 0 where there is none."""
 
 
 def cite(
-    block: Block, catalogue: Catalogue, weights: Mapping[str, float], user: Indices, item: Indices, parts: NDArray
+    events: Events,
+    windows: Windows,
+    vectors: NDArray[np.float32],
+    likeness: Any,
+    user: Indices,
+    item: Indices,
+    parts: Parts,
 ) -> Cited:
     """Choose the cited events of ranked rows, ordered by user.
 
-    One small product a user, [his rows, d] times [d, his events], and three passes for the maxima: some 150
-    microseconds for 20 rows and 145 events, hardly any of it Python's. The result does not depend on the block's size.
+    One small product a user, [his rows, d] times [d, his events], and three passes for the maxima.
 
     Parameters
     ----------
+    vectors
+        [items, d] unit rows.
+    likeness
+        [items, items] of item-kNN, sparse; None: nothing is cited for `co_occurrence`.
+    user, item
+        [rows] numbers of the block's users and of items.
     parts
-        [rows, len(PARTS)] of the rows, as `ranker.score` gives them.
+        [rows] by group, as `ranking.divide` gives them; what is missing counts 0.
     """
-    cited = Cited(np.full((user.size, CITED), -1, dtype=np.int64), np.zeros((user.size, CITED)))
-    own_part = parts[:, PARTS.index("own_history")]
-    coefficient = event_coefficients(block, weights)
-    starts = np.searchsorted(user, np.arange(block.size + 1))
-    has_events = np.diff(block.events.starts) > 0
-    for index in np.flatnonzero(has_events & (np.diff(starts) > 0)):
+    cited = Cited(
+        np.full((user.size, CITED), -1, dtype=np.int64),
+        np.zeros((user.size, CITED), dtype=np.int64),
+        np.zeros((user.size, CITED)),
+    )
+    linear = np.stack([parts.get(name, np.zeros(user.size)) for name in LINEAR_PARTS], axis=1)
+    users = len(events.starts) - 1
+    starts = np.searchsorted(user, np.arange(users + 1))
+    for index in np.flatnonzero((np.diff(events.starts) > 0) & (np.diff(starts) > 0)).tolist():
         rows = slice(starts[index], starts[index + 1])
-        events = slice(block.events.starts[index], block.events.starts[index + 1])
-        values = contributions(block, catalogue, coefficient, events, item[rows], own_part[rows])
+        own = slice(events.starts[index], events.starts[index + 1])
+        values, place, part = contributions(events, windows, vectors, likeness, index, own, item[rows], linear[rows])
         left, line = np.abs(values), np.arange(values.shape[0])
-        for place in range(min(CITED, values.shape[1])):
+        for turn in range(min(CITED, values.shape[1])):
             best = left.argmax(axis=1)
             value = values[line, best]
-            cited.event[rows, place] = np.where(value != 0, best + events.start, -1)
-            cited.contribution[rows, place] = value
+            cited.event[rows, turn] = np.where(value != 0, place[best], -1)
+            cited.part[rows, turn] = part[best]
+            cited.contribution[rows, turn] = value
             left[line, best] = -1.0
     return cited
 
 
 def contributions(
-    block: Block,
-    catalogue: Catalogue,
-    coefficient: NDArray[np.float64],
-    events: slice,
+    events: Events,
+    windows: Windows,
+    vectors: NDArray[np.float32],
+    likeness: Any,
+    user: int,
+    own: slice,
     item: Indices,
-    own_part: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the contributions [rows, events] of one user's events to his rows."""
-    listed = block.events
-    if listed.bank.shape[1]:
-        values = (catalogue.vectors[item] @ listed.bank[listed.vector[events]].T) * coefficient[events]
-    else:
-        values = np.zeros((item.size, events.stop - events.start))
-    own = listed.part[events] == OWN
-    if own.any():
-        same_item = item[:, None] == listed.item[events][own]
-        values[:, own] = same_item * listed.share[events][own] * own_part[:, None]
-    return values
+    linear: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], Indices, Indices]:
+    """Return what one user's events contribute to his rows.
+
+    Returns
+    -------
+    values : [rows, m]
+        The columns of a part sum to the part, or are 0 where its feature cannot be divided.
+    event : [m]
+        Row of `Events`.
+    part : [m]
+        Index into `LINEAR_PARTS`.
+    """
+    kind = events.kind[own]
+    place = np.arange(own.start, own.stop)
+    columns: list[NDArray[np.float64]] = []
+    listed: list[tuple[Indices, int]] = []
+    products, of_windows = [], []
+    for number, (window, norm) in enumerate(((LONG, windows.long_norm), (SHORT, windows.short_norm))):
+        chosen = place[kind == window]
+        if not chosen.size or not norm[user] > 0:
+            continue
+        values = (vectors[item] @ events.bank[events.vector[chosen]].T) * events.share[chosen] / norm[user]
+        columns.append(_divided(values, linear[:, number], LEAST_COSINE))
+        listed.append((chosen, number))
+        weight = windows.gate[user] if window == LONG else 1 - windows.gate[user]
+        products.append(values * weight / windows.fused_norm[user])
+        of_windows.append(chosen)
+    if products:
+        columns.append(_divided(np.concatenate(products, axis=1), linear[:, 2], LEAST_COSINE))
+        listed.append((np.concatenate(of_windows), 2))
+    chosen = place[kind == OWN]
+    same = (item[:, None] == events.item[chosen]) * events.share[chosen]
+    columns.append(same * linear[:, 3, None])
+    listed.append((chosen, 3))
+    chosen = place[kind == LIKE]
+    if likeness is not None and chosen.size:
+        alike = likeness[events.item[chosen]][:, item].toarray().T.astype(np.float64)
+        columns.append(_divided(alike, linear[:, 4], 0.0))
+        listed.append((chosen, 4))
+    return (
+        np.concatenate(columns, axis=1),
+        np.concatenate([chosen for chosen, _ in listed]),
+        np.concatenate([np.full(chosen.size, part) for chosen, part in listed]),
+    )
 
 
-def event_coefficients(block: Block, weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return for each event row what its product with an item's vector is multiplied by; 0 for `own_history`."""
-    listed, interests = block.events, block.interests
-    user = np.repeat(np.arange(block.size), np.diff(listed.starts))
-    coefficient = np.zeros(user.size)
-    for part, norm in (("long", interests.long_norm), ("short", interests.short_norm)):
-        scale = weights["interest"] * vector_coefficient(interests.gate, interests.fused_norm, part)
-        scale = np.where(norm > 0, scale / np.where(norm > 0, norm, 1.0), 0.0)
-        rows = listed.part == LINEAR_PARTS.index(part)
-        coefficient[rows] = scale[user[rows]] * listed.share[rows]
-    return coefficient
+def _divided(values: NDArray, part: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """Scale rows to sum to the part; 0 where they sum to nearly nothing."""
+    total = values.sum(axis=1, dtype=np.float64)
+    scale = np.divide(part, total, out=np.zeros_like(total), where=np.abs(total) > least)
+    return np.asarray(values * scale[:, None], dtype=np.float64)

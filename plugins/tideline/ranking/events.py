@@ -1,4 +1,4 @@
-"""The user's own events with their exact shares in the parts of a score that are linear in events."""
+"""The users' own events with their exact shares in the features of a score that are linear in events."""
 
 from __future__ import annotations
 
@@ -9,91 +9,98 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tideline.ranking.catalogue import Catalogue, to_matrix
-from tideline.ranking.pairs import Indices
-from tideline.ranking.plan import RankingPlan
+from tideline.ranking.inputs import Inputs
+from tideline.ranking.learned.past import Indices
+from tideline.ranking.learned.sources.history import HALF_LIFE
 from tideline.run import Run
 
-LINEAR_PARTS = ("long", "short", "own_history")
-"""Parts that divide into contributions of single events, in the order of `Events.part`."""
+LONG, SHORT, OWN, LIKE = range(4)
+"""What a row of `Events` supports: the long or the short vector, the own history, the likeness to what was had."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """Rows (event, part), ordered by user, then newest first; an event in two parts has two rows.
+    """Rows (event, what it supports), ordered by user, then newest first; an event that supports two has two rows.
 
-    A share is the event's part of the weighted mean (`long`, `short`: decay weight over the sum of decay weights of
-    the window's events with a vector) or of the decayed weight that the user has on the item (`own_history`).
-    Shares of a window sum to 1, and so do those of (user, item) in `own_history`.
+    A share is the event's part of the weighted mean (`LONG`, `SHORT`: decay weight over the sum of those of the
+    window's events with a vector), of the decayed count of a (user, item) pair (`OWN`), or 1 for the last event of a
+    pair (`LIKE`, where a pair counts once).
     """
 
     starts: Indices
     """[users + 1] rows of user u are `starts[u]:starts[u + 1]`."""
-    part: Indices
-    """Index into `LINEAR_PARTS`."""
+    kind: Indices
     item: Indices
-    """Item index, -1 for none (a search)."""
+    """Item number, -1 for none (a search)."""
     share: NDArray[np.float64]
     vector: Indices
-    """Row of `bank`; 0 and unused for `own_history`."""
+    """Row of `bank`; unused for `OWN` and `LIKE`."""
     bank: NDArray[np.float32]
     """[items + texts, d]: item vectors, then one row for each event with text: the mean of its item's and its own."""
+    times: Indices
+    """How often the user had the item, for `LIKE`; else 0."""
     event_id: pa.Array
     event_type: pa.Array
-    """Null where the event is older than both windows: the history keeps its id and time only."""
     event_at: pa.Array
 
 
-def load_events(connection: duckdb.DuckDBPyConnection, run: Run, plan: RankingPlan, catalogue: Catalogue) -> Events:
-    """Read the window events of the block's users and give each its share.
+def load_items(connection: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
+    """Leave the temporary tables `items` (item, item_id, has_vector) and `users` (position, user_id)."""
+    has_vector = inputs.past.vectors.any(axis=1)
+    for name, key, ids, more in (
+        ("items", "item", inputs.catalogue.item_id, {"has_vector": has_vector}),
+        ("users", "position", inputs.user_id, {}),
+    ):
+        table = pa.table({key: np.arange(len(ids)), f"{name[:-1]}_id": ids, **more})
+        connection.register("given", table)
+        connection.execute(f"create or replace temp table {name} as select * from given")
+        connection.unregister("given")
 
-    The tables `block_users`, `block_history` and `items` must have been loaded. Weights are summed as decimals, so
-    the same rows give the same shares however many threads work.
+
+def load_events(connection: duckdb.DuckDBPyConnection, run: Run, inputs: Inputs, first: int, last: int) -> Events:
+    """Read the events of users `first` to `last` and give each its share; `load_items` must have been called.
+
+    Weights are summed as decimals, so the same rows give the same shares however many threads work.
     """
     connection.execute(
-        """
-        create or replace temp table block_events as
-        select u.user_index, w.part, w.event_id, i.item, coalesce(i.has_vector, false) as item_has_vector,
-            w.event_type, w.event_at, w.weight::decimal(18, 6) as weight, w.decay_weight::decimal(18, 9) as decay_weight
-        from block_users as u
-        inner join (
-            select 0 as part, user_id, event_id, item_id, event_type, event_at, weight, decay_weight
-            from read_parquet($long)
-            union all
-            select 1 as part, user_id, event_id, item_id, event_type, event_at, weight, decay_weight
-            from read_parquet($short)
-        ) as w on w.user_id = u.user_id
-        left join items as i on i.item_id = w.item_id
-        """,
+        "create or replace temp table block_users as select position - $first as user_index, user_id from users "
+        "where position >= $first and position < $last",
+        {"first": first, "last": last},
+    )
+    connection.execute(
+        _WINDOWS,
         {
             "long": str(run.tables / "long_window_behaviour.parquet"),
             "short": str(run.tables / "short_window_behaviour.parquet"),
         },
     )
-    texts = _load_texts(connection, run, catalogue)
-    bank = np.concatenate([catalogue.vectors, texts]) if len(texts) else catalogue.vectors
+    texts = _load_texts(connection, run, inputs.past.vectors)
+    bank = np.concatenate([inputs.past.vectors, texts]) if len(texts) else inputs.past.vectors
     table = connection.execute(
-        f"{_VECTOR_SHARES} union all {_OWN_SHARES if plan.repeats_allowed else _NO_OWN_SHARES} "
-        "order by user_index, event_at desc, event_id, part",
-        {"items": catalogue.size}
-        | ({"as_of": plan.as_of, "half_life": plan.history_half_life_days} if plan.repeats_allowed else {}),
+        _SHARES,
+        {
+            "items": inputs.catalogue.size,
+            "events": str(run.tables / "user_events.parquet"),
+            "as_of": inputs.plan.as_of,
+            "half_life": HALF_LIFE,
+        },
     ).to_arrow_table()
-    row = connection.execute("select count(*) from block_users").fetchone()
     user = table["user_index"].to_numpy()
     return Events(
-        starts=np.searchsorted(user, np.arange((row[0] if row else 0) + 1)),
-        part=table["part"].to_numpy(),
+        starts=np.searchsorted(user, np.arange(last - first + 1)),
+        kind=table["kind"].to_numpy(),
         item=table["item"].to_numpy(),
         share=table["share"].to_numpy(),
         vector=table["vector"].to_numpy(),
         bank=bank,
+        times=table["times"].to_numpy(),
         event_id=table["event_id"].combine_chunks(),
         event_type=table["event_type"].combine_chunks(),
         event_at=table["event_at"].combine_chunks(),
     )
 
 
-def _load_texts(connection: duckdb.DuckDBPyConnection, run: Run, catalogue: Catalogue) -> NDArray[np.float32]:
+def _load_texts(connection: duckdb.DuckDBPyConnection, run: Run, items: NDArray[np.float32]) -> NDArray[np.float32]:
     """Leave `block_texts` (event_id, text_row); return the vectors [texts, d] that stand for events with text.
 
     An event's weight is split equally between its item and its text, so such an event is worth their mean.
@@ -111,54 +118,52 @@ def _load_texts(connection: duckdb.DuckDBPyConnection, run: Run, catalogue: Cata
     table = connection.execute(
         "select vector, case when item_has_vector then item else -1 end as item from block_texts order by text_row"
     ).to_arrow_table()
-    vectors = to_matrix(table["vector"], catalogue.vectors.shape[1])
+    if not len(table):
+        return np.zeros((0, items.shape[1]), dtype=np.float32)
+    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors: NDArray[np.float32] = flat.reshape(len(table), -1).astype(np.float32)
     item = table["item"].to_numpy()
     both = np.flatnonzero(item >= 0)
-    vectors[both] = (vectors[both] + catalogue.vectors[item[both]]) / 2
+    vectors[both] = (vectors[both] + items[item[both]]) / 2
     return vectors
 
 
-_VECTOR_SHARES = """
-select e.user_index, e.part::bigint as part, e.event_id, coalesce(e.item, -1) as item, e.event_type, e.event_at,
-    e.decay_weight::double / (sum(e.decay_weight) over (partition by e.user_index, e.part))::double as share,
-    coalesce($items + t.text_row, e.item) as vector
+_WINDOWS = f"""
+create or replace temp table block_events as
+select u.user_index, w.kind, w.event_id, i.item, coalesce(i.has_vector, false) as item_has_vector,
+    w.event_type, w.event_at, w.decay_weight::decimal(18, 9) as decay_weight
+from block_users as u
+inner join (
+    select {LONG} as kind, user_id, event_id, item_id, event_type, event_at, decay_weight from read_parquet($long)
+    union all
+    select {SHORT} as kind, user_id, event_id, item_id, event_type, event_at, decay_weight from read_parquet($short)
+) as w on w.user_id = u.user_id
+left join items as i on i.item_id = w.item_id
+"""
+
+_SHARES = f"""
+with
+own as (
+    select u.user_index, e.event_id, i.item, e.event_type, e.event_at,
+        pow(0.5, epoch($as_of::timestamp - e.event_at) / 86400.0 / $half_life)::decimal(28, 18) as weight,
+        row_number() over (partition by u.user_index, i.item order by e.event_at desc, e.event_id desc) as newest,
+        count(*) over (partition by u.user_index, i.item) as times
+    from read_parquet($events) as e
+    inner join block_users as u on u.user_id = e.user_id
+    inner join items as i on i.item_id = e.item_id
+)
+select e.user_index, e.kind::bigint as kind, e.event_id, coalesce(e.item, -1) as item, e.event_type, e.event_at,
+    e.decay_weight::double / (sum(e.decay_weight) over (partition by e.user_index, e.kind))::double as share,
+    coalesce($items + t.text_row, e.item) as vector, 0::bigint as times
 from block_events as e
 left join block_texts as t using (event_id)
 where e.item_has_vector or t.text_row is not null
-"""
-
-_NO_OWN_SHARES = "select * from (" + _VECTOR_SHARES + ") where false"
-
-# The history counts all events before as_of, the windows may hold fewer. What events outside both windows added to the
-# decayed weight is cited under the last event of the pair, so that the shares always sum to one.
-_OWN_SHARES = """
-select user_index, 2::bigint as part, event_id, item, event_type, event_at, share::double as share, 0::bigint as vector
-from (
-    with positive as (select * from block_history where decayed_weight > 0),
-    own as (
-        select distinct on (e.user_index, e.event_id)
-            e.user_index, e.event_id, e.item, e.event_type, e.event_at, p.last_event_id,
-            (e.weight::double * case
-                when $half_life::double is null then 1
-                else pow(0.5, epoch($as_of::timestamp - e.event_at) / 86400.0 / $half_life)
-            end / p.decayed_weight)::decimal(28, 18) as share
-        from block_events as e
-        inner join positive as p on p.user_index = e.user_index and p.item = e.item
-        order by e.user_index, e.event_id, e.part
-    ),
-    rest as (
-        select p.user_index, p.item, p.last_event_id, p.last_event_type, p.last_event_at,
-            1 - coalesce(sum(o.share), 0) as share,
-            coalesce(bool_or(o.event_id = p.last_event_id), false) as last_is_listed
-        from positive as p
-        left join own as o on o.user_index = p.user_index and o.item = p.item
-        group by all
-    )
-    select o.user_index, o.event_id, o.item, o.event_type, o.event_at,
-        case when o.event_id = o.last_event_id then o.share + r.share else o.share end as share
-    from own as o
-    inner join rest as r on r.user_index = o.user_index and r.item = o.item
-    union all
-    select user_index, last_event_id, item, last_event_type, last_event_at, share from rest where not last_is_listed
-)
+union all
+select user_index, {OWN}::bigint, event_id, item, event_type, event_at,
+    coalesce(weight::double / nullif((sum(weight) over (partition by user_index, item))::double, 0), 0), 0::bigint,
+    0::bigint
+from own
+union all
+select user_index, {LIKE}::bigint, event_id, item, event_type, event_at, 1.0, 0::bigint, times from own where newest = 1
+order by user_index, event_at desc, event_id, kind
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -14,58 +13,64 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tideline import contracts
-from tideline.ranking.because import Cited
-from tideline.ranking.candidates import source_names
-from tideline.ranking.events import LINEAR_PARTS
-from tideline.ranking.pairs import Indices
-from tideline.ranking.ranker import PARTS
-from tideline.ranking.reasons import write_reasons
+from tideline.ranking.because import LINEAR_PARTS, Cited
+from tideline.ranking.catalogue import Catalogue
+from tideline.ranking.events import Events
+from tideline.ranking.learned.past import Indices
+from tideline.ranking.learned.ranking import Parts
+from tideline.ranking.learned.sources import NAMES
 
-if TYPE_CHECKING:
-    from tideline.ranking.block import Block
-    from tideline.ranking.catalogue import Catalogue
-    from tideline.ranking.plan import RankingPlan
+EXPLORATION = "exploration"
+"""The source of items that no other proposed: they are shown to find out whom they are for."""
+SOURCE_NAMES = (*NAMES, EXPLORATION)
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """The rows of a block, ordered by user and rank."""
+class Listed:
+    """The rows of a block, `[n]` each, ordered by user and rank."""
 
     user: Indices
     item: Indices
     rank: Indices
     score: NDArray[np.float64]
-    parts: NDArray[np.float64]
-    """[rows, len(PARTS)]"""
+    parts: Parts
     long_score: NDArray[np.float64]
     """NaN where there is none."""
     short_score: NDArray[np.float64]
     sources: Indices
-    """Bits over `source_names()`."""
+    """Bits over `SOURCE_NAMES`."""
     cited: Cited
+    effects: list[list[tuple[str, str]]]
+    """Rules that changed the row: rule and effect."""
+    reasons: list[str]
 
 
-def build_table(ranked: Ranked, block: Block, catalogue: Catalogue, plan: RankingPlan) -> pa.Table:
-    """Turn arrays into the table of `contracts.SCORED`."""
-    rows = ranked.user.size
+def build_table(
+    listed: Listed, user_id: pa.Array, catalogue: Catalogue, events: Events, model_version: str
+) -> pa.Table:
+    """Turn arrays into the table of `contracts.SCORED`.
+
+    Parameters
+    ----------
+    user_id
+        Of the block's users.
+    """
+    rows = listed.user.size
     columns = {
-        "user_id": block.user_id.take(ranked.user),
-        "rank": ranked.rank,
-        "item_id": catalogue.item_id.take(ranked.item),
-        "score": ranked.score,
-        "long_score": pa.array(ranked.long_score, from_pandas=True),
-        "short_score": pa.array(ranked.short_score, from_pandas=True),
-        "score_parts": _score_parts(ranked.parts),
-        "rules": pa.array([[]] * rows, scored_schema().field("rules").type),
-        "reason": write_reasons(
-            block, catalogue, plan.trend_days, ranked.user, ranked.item, ranked.parts, ranked.cited
-        ),
-        "because": _because(ranked.cited, block, catalogue),
-        "candidate_sources": _source_lists(ranked.sources),
-        "model_version": pa.repeat(plan.model_version, rows),
-    }  # fmt: skip
-    # An empty list of strings would be of type null.
-    columns["reason"] = pa.array(columns["reason"], pa.string())
+        "user_id": user_id.take(pa.array(listed.user)),
+        "rank": listed.rank,
+        "item_id": catalogue.item_id.take(pa.array(listed.item)),
+        "score": listed.score,
+        "long_score": pa.array(listed.long_score, from_pandas=True),
+        "short_score": pa.array(listed.short_score, from_pandas=True),
+        "score_parts": _score_parts(listed.parts, rows),
+        "rules": _rules(listed.effects),
+        # An empty list of strings would be of type null.
+        "reason": pa.array(listed.reasons, pa.string()),
+        "because": _because(listed.cited, events, catalogue),
+        "candidate_sources": _source_lists(listed.sources),
+        "model_version": pa.repeat(model_version, rows),
+    }
     return pa.table(columns).cast(scored_schema())
 
 
@@ -82,25 +87,30 @@ def write_part(table: pa.Table, file: Path) -> None:
     pq.write_table(table, file, compression="zstd")
 
 
-def _score_parts(parts: NDArray[np.float64]) -> pa.Array:
-    rows, width = parts.shape
-    names = pa.DictionaryArray.from_arrays(np.tile(np.arange(width, dtype=np.int32), rows), pa.array(PARTS))
-    values = pa.StructArray.from_arrays([names.cast(pa.string()), pa.array(parts.ravel())], ["part", "value"])
-    return pa.ListArray.from_arrays(_offsets(np.full(rows, width)), values)
+def _score_parts(parts: Parts, rows: int) -> pa.Array:
+    width = len(parts)
+    names = pa.DictionaryArray.from_arrays(np.tile(np.arange(width, dtype=np.int32), rows), pa.array(list(parts)))
+    values = np.stack(list(parts.values()), axis=1).ravel()
+    pairs = pa.StructArray.from_arrays([names.cast(pa.string()), pa.array(values)], ["part", "value"])
+    return pa.ListArray.from_arrays(_offsets(np.full(rows, width)), pairs)
 
 
-def _because(cited: Cited, block: Block, catalogue: Catalogue) -> pa.Array:
+def _rules(effects: list[list[tuple[str, str]]]) -> pa.Array:
+    values = [[{"rule": rule, "effect": effect} for rule, effect in row] for row in effects]
+    return pa.array(values, scored_schema().field("rules").type)
+
+
+def _because(cited: Cited, events: Events, catalogue: Catalogue) -> pa.Array:
     known = cited.event >= 0
-    listed = block.events
-    event = cited.event[known]
-    item = listed.item[event]
-    names = pa.DictionaryArray.from_arrays(listed.part[event].astype(np.int32), pa.array(LINEAR_PARTS))
+    event = pa.array(cited.event[known])
+    item = events.item[cited.event[known]]
+    names = pa.DictionaryArray.from_arrays(cited.part[known].astype(np.int32), pa.array(LINEAR_PARTS))
     values = pa.StructArray.from_arrays(
         [
-            listed.event_id.take(event),
+            events.event_id.take(event),
             catalogue.item_id.take(pa.array(item, mask=item < 0)),
-            listed.event_type.take(event),
-            listed.event_at.take(event),
+            events.event_type.take(event),
+            events.event_at.take(event),
             names.cast(pa.string()),
             pa.array(cited.contribution[known]),
         ],
@@ -110,9 +120,8 @@ def _because(cited: Cited, block: Block, catalogue: Catalogue) -> pa.Array:
 
 
 def _source_lists(sources: Indices) -> pa.Array:
-    names = source_names()
-    proposed = (sources[:, None] >> np.arange(len(names))) & 1 == 1
-    values = pa.DictionaryArray.from_arrays(np.nonzero(proposed)[1].astype(np.int32), pa.array(names))
+    proposed = (sources[:, None] >> np.arange(len(SOURCE_NAMES))) & 1 == 1
+    values = pa.DictionaryArray.from_arrays(np.nonzero(proposed)[1].astype(np.int32), pa.array(SOURCE_NAMES))
     return pa.ListArray.from_arrays(_offsets(proposed.sum(axis=1)), values.cast(pa.string()))
 
 

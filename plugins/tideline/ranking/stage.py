@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
-from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 
 from embeddings.settings import Settings
-from tideline.ranking.because import cite
-from tideline.ranking.block import Block, load_block, load_users
-from tideline.ranking.candidates import Candidates, propose_all
-from tideline.ranking.candidates.interest import ITEM_INDEX, build_index_if_it_pays
-from tideline.ranking.catalogue import Catalogue, load_catalogue
-from tideline.ranking.features import compute_features
-from tideline.ranking.plan import RankingPlan, load_plan
-from tideline.ranking.ranker import score
-from tideline.ranking.rows import Ranked, build_table, write_part
-from tideline.ranking.rules import keep
+from tideline.ranking.because import Windows, cite
+from tideline.ranking.events import Events, load_events, load_items
+from tideline.ranking.inputs import Inputs, load_inputs
+from tideline.ranking.learned.features import Prepared
+from tideline.ranking.learned.ranking import Scored, divide, score
+from tideline.ranking.reasons import write_reasons
+from tideline.ranking.rows import Listed, build_table, write_part
 from tideline.run import Run
-
-RANKER_VERSION = "blend-1"
-"""Name of the score's formula; raise it when the same inputs would get other scores."""
 
 
 def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
@@ -36,69 +32,102 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     Returns
     -------
     dict
-        `users`, `rows`, `candidates`, `blocks`, `users_without_vectors`, `users_below_top_k`; and `index_recall` where
-        an index of the items was built.
+        `users`, `rows`, `blocks`, `users_without_vectors`, `users_below_top_k`, and seconds: `learning`, of what is
+        learned from everybody (0 for an hour with a base), and `scoring`.
 
     Raises
     ------
     RankingError
-        If weights are missing or unknown.
+        If the base night or the pinned version lacks its files.
     """
     run.scored.parent.mkdir(parents=True, exist_ok=True)
     part_folder = run.scored.with_name(f".{run.scored.name}.part")
     shutil.rmtree(part_folder, ignore_errors=True)
     part_folder.mkdir()
+    started = time.perf_counter()
+    inputs = load_inputs(run)
+    learned = time.perf_counter()
+    users = len(inputs.user_id)
     counts: Counter[str] = Counter(
-        dict.fromkeys(("users", "rows", "candidates", "blocks", "users_without_vectors", "users_below_top_k"), 0)
+        dict.fromkeys(("users", "rows", "blocks", "users_without_vectors", "users_below_top_k"), 0)
     )
-    recall: dict[str, float] = {}
+    counts["users"] = users
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
         connection.execute("set temp_directory = $1", [str(run.path / "ranking_spill")])
-        plan = load_plan(connection, run, settings.threads)
-        catalogue = load_catalogue(connection, run)
-        counts["users"] = load_users(connection, run)
-        for number, first in enumerate(range(0, max(counts["users"], 1), settings.user_block)):
-            block = load_block(connection, run, plan, catalogue, first, settings.user_block)
-            if number == 0 and (index := build_index_if_it_pays(block, catalogue, run, plan, counts["users"])):
-                recall["index_recall"] = index.recall
-                catalogue = replace(catalogue, index=index if index.good_enough else None)
-            candidates = propose_all(block, catalogue, plan)
-            ranked = rank_block(block, catalogue, plan, candidates)
-            write_part(build_table(ranked, block, catalogue, plan), part_folder / f"part-{number:05d}.parquet")
+        load_items(connection, inputs)
+        for number, first in enumerate(range(0, max(users, 1), settings.user_block)):
+            last = min(first + settings.user_block, users)
+            prepared = inputs.block(first, last)
+            events = load_events(connection, run, inputs, first, last)
+            listed = rank_block(inputs, prepared, events, first, last)
+            table = build_table(listed, inputs.user_id[first:last], inputs.catalogue, events, inputs.plan.model_version)
+            write_part(table, part_folder / f"part-{number:05d}.parquet")
             counts["blocks"] += 1
-            counts["rows"] += ranked.item.size
-            counts["candidates"] += candidates.item.size
-            counts["users_without_vectors"] += int((~block.interests.has_fused).sum())
-            counts["users_below_top_k"] += int((np.bincount(ranked.user, minlength=block.size) < plan.top_k).sum())
+            counts["rows"] += listed.user.size
+            counts["users_without_vectors"] += int((~prepared.past.interests.fused[:-1].any(axis=1)).sum())
+            lengths = np.bincount(listed.user, minlength=last - first)
+            counts["users_below_top_k"] += int((lengths < inputs.plan.top_k).sum())
     shutil.rmtree(run.scored, ignore_errors=True)
     part_folder.replace(run.scored)
-    shutil.rmtree(run.path / ITEM_INDEX, ignore_errors=True)
-    return {**counts, **recall}
+    ended = time.perf_counter()
+    return {**counts, "learning": round(learned - started, 3), "scoring": round(ended - learned, 3)}
 
 
-def rank_block(block: Block, catalogue: Catalogue, plan: RankingPlan, candidates: Candidates) -> Ranked:
-    """Score the candidates of a block, apply the rules and keep each user's first `top_k`.
-
-    Ties in the score are broken by item id, so the order is total.
-    """
-    allowed = keep(block, catalogue, candidates.user, candidates.item)
-    user, item, sources = candidates.user[allowed], candidates.item[allowed], candidates.sources[allowed]
-    features = compute_features(block, catalogue, user, item)
-    total, parts = score(features, plan.weights)
-    # Item indices follow item ids, so the index breaks ties by id.
-    order = np.lexsort((item, -total, user))
-    starts = np.searchsorted(user[order], np.arange(block.size))
-    position = np.arange(order.size) - starts[user[order]]
-    order, position = order[position < plan.top_k], position[position < plan.top_k]
-    user, item, parts = user[order], item[order], parts[order]
-    return Ranked(
-        user=user,
-        item=item,
-        rank=position + 1,
-        score=total[order],
-        parts=parts,
-        long_score=features["long_cosine"][order],
-        short_score=features["short_cosine"][order],
-        sources=sources[order],
-        cited=cite(block, catalogue, plan.weights, user, item, parts),
+def rank_block(inputs: Inputs, prepared: Prepared, events: Events, first: int, last: int) -> Listed:
+    """Score the candidates of a block of users, arrange each list by the rules and say why each row is there."""
+    plan = inputs.plan
+    repeats = plan.repeats_allowed
+    blocks = list(
+        score(
+            inputs.trained,
+            prepared,
+            np.arange(last - first),
+            plan.top_k,
+            repeats=repeats,
+            allowed=inputs.catalogue.available,
+        )
     )
+    pairs = _join(blocks)
+    parts = divide(inputs.trained, pairs, repeats=repeats)
+    likeness = inputs.knowledge.lessons.get("item_knn", {}).get("likeness")
+    windows = _windows(inputs.user_vectors, first, last)
+    cited = cite(events, windows, inputs.past.vectors, likeness, pairs.row, pairs.item, parts)
+    explored = np.zeros(pairs.row.size, dtype=bool)
+    reasons = write_reasons(events, inputs.catalogue, plan.trend_days, pairs.row, pairs.item, parts, cited, explored)
+    total = np.zeros(pairs.row.size)
+    for values in parts.values():
+        total += values
+    return Listed(
+        user=pairs.row,
+        item=pairs.item,
+        rank=pairs.rank,
+        score=total,
+        parts=parts,
+        long_score=_cosine(pairs, "text_long"),
+        short_score=_cosine(pairs, "text_short"),
+        sources=pairs.sources,
+        cited=cited,
+        effects=[[] for _ in range(pairs.row.size)],
+        reasons=reasons,
+    )
+
+
+def _join(blocks: list[Scored]) -> Scored:
+    fields = ("row", "item", "score", "sources", "features")
+    joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in fields} if blocks else {}
+    if not blocks:
+        nothing = np.empty(0, dtype=np.int64)
+        return Scored(nothing, nothing, np.empty(0), nothing, np.empty((0, 0), np.float32), (), np.empty(0, bool))
+    return Scored(**joined, names=blocks[0].names, stranger=np.concatenate([block.stranger for block in blocks]))
+
+
+def _cosine(pairs: Scored, name: str) -> np.ndarray:
+    """Return the cosine behind a feature, which is moved by 1 so that 0 says that there is none; NaN there."""
+    feature = pairs.column(name).astype(np.float64)
+    return np.where(feature > 0, np.clip(feature - 1, -1.0, 1.0), np.nan)
+
+
+def _windows(file: Path, first: int, last: int) -> Windows:
+    names = ("gate", "long_norm", "short_norm", "fused_norm")
+    table = pq.read_table(file, columns=list(names)).slice(first, last - first)
+    return Windows(**{name: table[name].to_numpy().astype(np.float64) for name in names})

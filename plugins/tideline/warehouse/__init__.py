@@ -30,7 +30,6 @@ EXPORTED = (
     "item_popularity",
     "item_trend",
     "event_texts",
-    "score_weights",
 )
 
 __all__ = [

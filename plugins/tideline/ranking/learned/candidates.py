@@ -41,7 +41,7 @@ def propose(
     Parameters
     ----------
     scores
-        What the sources say of the block, as `Fitted.score` returns it.
+        What the sources say of the block, as `Asked.score` returns it.
     allowed
         `[items]` or `[b, items]`: what may be recommended.
     repeats
@@ -86,8 +86,7 @@ def _best(scores: Any, depth: int) -> tuple[Indices, Indices]:
 def _common(score: NDArray[np.float32], free: Any, owned: Any, depth: int) -> tuple[Indices, Indices]:
     order = np.argsort(-score, kind="stable")
     order = order[score[order] > 0]
-    # Who has had much walks further down; at most ten times as far, so that a block stays small.
-    reach = np.minimum(depth + owned.sum(axis=1), 10 * depth)
+    reach = depth + owned.sum(axis=1)  # who has had much walks further down
     row, item = walk_order(order, reach)
     kept = free[row, item]
     return first_of_each(row[kept], item[kept], np.empty(0, dtype=np.int64), depth, free.shape[1])

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tideline.ranking.learned.candidates import Candidates, propose
+from tideline.ranking.learned.knowledge import Knowledge, learn
 from tideline.ranking.learned.past import Indices, Past
-from tideline.ranking.learned.sources import COMMON, GROUP_OF, Fitted, fit_sources
+from tideline.ranking.learned.sources import COMMON, GROUP_OF, Asked, ask_sources
 from tideline.ranking.learned.tables import Tables, make_tables
 
 CELLS = 1_000_000
@@ -21,10 +22,10 @@ OWN_RHYTHM = ("own_last", "own_first", "own_interval", "own_since", "own_due", "
 
 @dataclass(frozen=True)
 class Prepared:
-    """A past with its sources fitted and its tables counted: ready to give features of any user."""
+    """The past of some users beside what was learned from everybody: ready to give features of any of them."""
 
     past: Past
-    fitted: Fitted
+    sources: Asked
     tables: Tables
 
     @property
@@ -43,9 +44,10 @@ class Block:
     sources: tuple[str, ...]
 
 
-def prepare(past: Past) -> Prepared:
-    """Fit the sources and count the tables."""
-    return Prepared(past, fit_sources(past), make_tables(past))
+def prepare(past: Past, knowledge: Knowledge | None = None) -> Prepared:
+    """Prepare the users of a past; `knowledge` is learned from that same past if it is not given."""
+    known = knowledge or learn(past)
+    return Prepared(past, ask_sources(known.lessons, past), make_tables(known.item, past))
 
 
 def describe(
@@ -53,8 +55,9 @@ def describe(
 ) -> Block:
     """Propose candidates of a block of users and read what is known of each pair."""
     past, tables = prepared.past, prepared.tables
-    scores = prepared.fitted.score(users)
-    may = past.there if allowed is None else past.there & allowed
+    scores = prepared.sources.score(users)
+    there = ~np.isnan(tables.item["item_age"])
+    may = there if allowed is None else there & allowed
     found = propose(past, scores, users, may, depth, repeats=repeats)
     raw: dict[str, NDArray[np.float32]] = {}
     for name, score in scores.items():

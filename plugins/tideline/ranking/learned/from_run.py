@@ -33,7 +33,7 @@ class Loaded:
     """`[items]` whether an item may be recommended at the instant."""
 
 
-def load_past(tables: Path, vectors: Path, as_of: datetime) -> Loaded:
+def load_past(tables: Path, vectors: Path, as_of: datetime, item_tables: Path | None = None) -> Loaded:
     """Read a run's past.
 
     Parameters
@@ -44,9 +44,12 @@ def load_past(tables: Path, vectors: Path, as_of: datetime) -> Loaded:
         Folder of `item_vectors.parquet`; without that file nothing is known of texts.
     as_of
         UTC; events at or after it are left out.
+    item_tables
+        Folder of the `dim_items` that number the items, an hour's base; None: `tables`. Events with others are left
+        out.
     """
-    user_id = _ids(pq.read_table(tables / "dim_users.parquet", columns=["user_id"])["user_id"])
-    items = read_items(tables)
+    user_id = read_users(tables)
+    items = read_items(item_tables or tables)
     item_id = _ids(items["item_id"])
     events = pq.read_table(tables / "user_events.parquet", columns=["user_id", "item_id", "event_at", "weight"])
     user, item = numbers(events["user_id"], user_id), numbers(events["item_id"], item_id)
@@ -66,7 +69,18 @@ def load_past(tables: Path, vectors: Path, as_of: datetime) -> Loaded:
         categories=multi_hot(items["category"]),
         vectors=read_vectors(vectors / "item_vectors.parquet", item_id),
     )
-    return Loaded(past, user_id, item_id, items["is_available"].to_numpy(zero_copy_only=False).astype(bool))
+    available = items["is_available"].to_numpy(zero_copy_only=False).astype(bool)
+    if item_tables:
+        present = pq.read_table(tables / "dim_items.parquet", columns=["item_id", "is_available"])
+        row = numbers(pa.chunked_array([item_id]), present["item_id"].cast(pa.string()).combine_chunks())
+        now = present["is_available"].to_numpy(zero_copy_only=False).astype(bool)
+        available = np.where(row >= 0, now[row], False) if len(now) else np.zeros(len(item_id), dtype=bool)
+    return Loaded(past, user_id, item_id, available)
+
+
+def read_users(tables: Path) -> pa.Array:
+    """Return the ids of a run's users, ascending."""
+    return _ids(pq.read_table(tables / "dim_users.parquet", columns=["user_id"])["user_id"])
 
 
 def read_items(tables: Path) -> pa.Table:

@@ -44,12 +44,13 @@ class Model:
         return lightgbm.Booster(model_str=self.booster)
 
     def score(self, matrix: Matrix, names: tuple[str, ...]) -> Scores:
-        """Score `[n, features]` candidates; `names` are those of the columns."""
+        """Score `[n, features]` candidates; `names` are those of the columns, a missing one says nothing."""
         total = np.zeros(len(matrix))
         if self.linear_scale and len(matrix):
             total += self.linear_scale * blend_parts(matrix, names, self.linear)[0].sum(axis=1)
         if self.trees_scale and len(matrix):
-            total += self.trees_scale * self.trees.predict(matrix, raw_score=True, num_threads=self.threads)
+            aligned = self._aligned(matrix, names)
+            total += self.trees_scale * self.trees.predict(aligned, raw_score=True, num_threads=self.threads)
         return total
 
     def parts(self, matrix: Matrix, names: tuple[str, ...]) -> dict[str, Scores]:
@@ -68,11 +69,22 @@ class Model:
             for column, name in enumerate(terms):
                 add(group_of(name), self.linear_scale * values[:, column])
         if self.trees_scale and len(matrix):
-            values = self.trees.predict(matrix, pred_contrib=True, num_threads=self.threads)
+            aligned = self._aligned(matrix, names)
+            values = self.trees.predict(aligned, pred_contrib=True, num_threads=self.threads)
             for column, name in enumerate(self.features):
                 add(group_of(name), self.trees_scale * values[:, column])
             add("base", self.trees_scale * values[:, -1])
         return parts
+
+    def _aligned(self, matrix: Matrix, names: tuple[str, ...]) -> Matrix:
+        """Return the columns that the trees were trained on; NaN for one that today's data do not have."""
+        if names == self.features:
+            return matrix
+        columns = np.full((len(matrix), len(self.features)), np.nan, dtype=np.float32)
+        for place, name in enumerate(self.features):
+            if name in names:
+                columns[:, place] = matrix[:, names.index(name)]
+        return columns
 
 
 def single(source: str) -> Model:

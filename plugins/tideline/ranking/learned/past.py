@@ -53,6 +53,8 @@ class Past:
     """`[items, d]` unit rows, 0 where an item has no vector. d may be 0: then nothing is known of texts."""
     interests_of: Callable[[Past], Interests] | None = None
     """How vectors are made of what was known at an instant; None: `vectors`, and means of them for users."""
+    known_as: Indices | None = None
+    """`[rows]` the numbers that these users have where everybody was learned from, -1 for none; None: the same."""
 
     @property
     def rows(self) -> int:
@@ -71,6 +73,21 @@ class Past:
             age=self.age[kept] - days,
             weight=self.weight[kept],
             since=self.since - days,
+        )
+
+    def of_users(self, first: int, last: int, interests: Interests | None = None) -> Past:
+        """Return the events of users `first` to `last`, numbered from 0; their vectors, if they are given."""
+        kept = (self.user >= first) & (self.user < last)
+        known_as = np.arange(self.rows) if self.known_as is None else self.known_as
+        return replace(
+            self,
+            user=self.user[kept] - first,
+            item=self.item[kept],
+            age=self.age[kept],
+            weight=self.weight[kept],
+            users=last - first,
+            interests_of=None if interests is None else lambda _: interests,
+            known_as=np.append(known_as[first:last], -1),
         )
 
     def within(self, first: float, last: float) -> tuple[Indices, Indices]:
@@ -170,6 +187,7 @@ def make_past(
     categories: Any = None,
     vectors: Vectors | None = None,
     interests_of: Callable[[Past], Interests] | None = None,
+    known_as: Indices | None = None,
 ) -> Past:
     """Make a `Past` of events in any order; those that lie at the instant or after it (`age` not above 0) are left out.
 
@@ -194,6 +212,7 @@ def make_past(
         categories=csr_array((items, 0)) if categories is None else csr_array(categories),
         vectors=np.zeros((items, 0), dtype=np.float32) if vectors is None else vectors,
         interests_of=interests_of,
+        known_as=known_as,
     )
     for name, codes, size in (("user", past.user, users), ("item", past.item, items)):
         if codes.size and (codes.min() < 0 or codes.max() >= size):

@@ -9,34 +9,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tideline.ranking.learned.features import Prepared, assemble, describe, prepare
+from tideline.ranking.learned.model import Model
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.training import Trained
 
+Parts = dict[str, NDArray[np.float64]]
+"""By group of features, `base` among them, `[n]` each; added in this order they are the score."""
+
 
 @dataclass(frozen=True)
-class Ranked:
-    """Recommended pairs of some users, `[n]` each, by user in the order asked for and rank."""
+class Scored:
+    """Candidates of some users, `[n]` each, by user in the order asked for, then the best first, equal ones by item."""
 
     row: Indices
     """Place of the user in `users`."""
     item: Indices
-    rank: Indices
-    """1-based."""
     score: NDArray[np.float64]
-    parts: dict[str, NDArray[np.float64]]
-    """By group of features, `base` among them; added in this order they are `score`."""
     sources: Indices
     """Bit i is set where `sources.NAMES[i]` proposed the pair."""
     features: NDArray[np.float32]
     """`[n, f]`"""
     names: tuple[str, ...]
     """`[f]` names of the features."""
+    stranger: NDArray[np.bool_]
+    """Whether nothing is known of the user: the score is what is popular."""
 
-    def lists(self, users: int, k: int) -> Indices:
-        """Return `[users, k]` items, best first, -1 where there are fewer."""
-        lists = np.full((users, k), -1, dtype=np.int64)
-        lists[self.row, self.rank - 1] = self.item
-        return lists
+    @property
+    def rank(self) -> Indices:
+        """1-based place of each row in its user's list."""
+        return np.arange(self.row.size) - np.searchsorted(self.row, self.row) + 1
+
+    def take(self, place: NDArray) -> Scored:
+        """Return the rows of a mask or of places."""
+        return Scored(
+            self.row[place],
+            self.item[place],
+            self.score[place],
+            self.sources[place],
+            self.features[place],
+            self.names,
+            self.stranger[place],
+        )
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """Return a feature by name; NaN where no candidate has it."""
+        if name not in self.names:
+            return np.full(self.row.size, np.nan, dtype=np.float32)
+        return self.features[:, self.names.index(name)]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Recommended pairs of some users with what their scores are made of."""
+
+    pairs: Scored
+    parts: Parts
 
 
 def rank(
@@ -47,7 +74,6 @@ def rank(
     *,
     repeats: bool,
     allowed: NDArray[np.bool_] | None = None,
-    parts: bool = True,
 ) -> Iterator[Ranked]:
     """Rank for users in blocks; memory is bounded by a block.
 
@@ -61,27 +87,37 @@ def rank(
         Whether what a user has had may be recommended (where the training found that users come back at all).
     allowed
         `[items]`: what may be recommended. None: everything that can be had.
-    parts
-        Whether to divide scores by groups of features; else there is only `base`, all of it.
 
     Yields
     ------
     Ranked
         Of a block; `row` counts from the beginning of `users`.
     """
+    prepared = past if isinstance(past, Prepared) else prepare(past)
+    for scored in score(trained, prepared, users, k, repeats=repeats, allowed=allowed):
+        yield Ranked(scored, divide(trained, scored, repeats=repeats))
+
+
+def score(
+    trained: Trained,
+    prepared: Prepared,
+    users: Indices,
+    k: int,
+    *,
+    repeats: bool,
+    allowed: NDArray[np.bool_] | None = None,
+) -> Iterator[Scored]:
+    """Score candidates of users in blocks and keep each user's `k` best; see `rank`."""
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    prepared = past if isinstance(past, Prepared) else prepare(past)
-    known = prepared.past
-    users = np.where(users < 0, known.users, users)
-    repeats = repeats and trained.repeats
+    users = np.where(users < 0, prepared.past.users, users)
     depth = max(trained.plan.depth, k)
     for first in range(0, users.size, prepared.block):
         some = users[first : first + prepared.block]
-        yield _rank_block(trained, prepared, some, first, k, depth, allowed, repeats, parts)
+        yield _score_block(trained, prepared, some, first, k, depth, allowed, repeats and trained.repeats)
 
 
-def _rank_block(
+def _score_block(
     trained: Trained,
     prepared: Prepared,
     users: Indices,
@@ -90,38 +126,38 @@ def _rank_block(
     depth: int,
     allowed: NDArray[np.bool_] | None,
     repeats: bool,
-    with_parts: bool,
-) -> Ranked:
-    model = trained.models["repeats" if repeats else "new"]
+) -> Scored:
     block = describe(prepared, users, allowed, depth, repeats=repeats)
     candidates, matrix, names = assemble(block, repeats=repeats)
-    if model.features and names != model.features:
-        missing = sorted(set(model.features) ^ set(names))
-        raise ValueError(f"the ranker was trained on other features ({', '.join(missing[:5])}): train it again")
     stranger = np.isnan(prepared.past.last_age[users])[candidates.row]
     popular = matrix[:, names.index(trained.popular)].astype(np.float64)
-    score = np.where(stranger, popular, 0.0)
-    score[~stranger] = model.score(matrix[~stranger], names)
-    order = np.lexsort((candidates.item, -score, candidates.row))
+    found = np.where(stranger, popular, 0.0)
+    found[~stranger] = _model(trained, repeats).score(matrix[~stranger], names)
+    order = np.lexsort((candidates.item, -found, candidates.row))
     place = np.arange(order.size) - np.searchsorted(candidates.row, candidates.row)
-    order, place = order[place < k], place[place < k]
-    divided = {"base": score[order]}
-    if with_parts:
-        own = ~stranger[order]
-        divided = {"base": np.zeros(order.size), "popularity": np.where(own, 0.0, score[order])}
-        for group, values in model.parts(matrix[order[own]], names).items():
-            column = divided.setdefault(group, np.zeros(order.size))
-            column[own] = values
-    total = np.zeros(order.size)
-    for values in divided.values():
-        total += values
-    return Ranked(
+    order = order[place < k]
+    return Scored(
         row=first + candidates.row[order],
         item=candidates.item[order],
-        rank=place + 1,
-        score=total,
-        parts=divided,
+        score=found[order],
         sources=candidates.sources[order],
         features=matrix[order],
         names=names,
+        stranger=stranger[order],
     )
+
+
+def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
+    """Divide scores by groups of features, exactly: added in order the parts are `scored.score` to rounding."""
+    own = ~scored.stranger
+    rows = scored.row.size
+    parts = {"base": np.zeros(rows), "popularity": np.where(own, 0.0, scored.score)}
+    model = _model(trained, repeats and trained.repeats)
+    for group, values in model.parts(scored.features[own], scored.names).items():
+        column = parts.setdefault(group, np.zeros(rows))
+        column[own] = values
+    return parts
+
+
+def _model(trained: Trained, repeats: bool) -> Model:
+    return trained.models["repeats" if repeats else "new"]

@@ -28,12 +28,16 @@ class Tables:
     """`[rows, c]` sparse: share of each category in what the user had."""
 
 
-def make_tables(past: Past) -> Tables:
-    """Count what features need."""
-    key, pair = _pairs(past)
-    item = _items(past, key, pair)
-    taste = affinity(past)
-    return Tables(_users(past, item, pair, key, taste), item, pair, key, taste)
+def count_items(past: Past) -> Columns:
+    """Count what is known of each item from everybody."""
+    return _items(past, *_pairs(past))
+
+
+def make_tables(item: Columns, own: Past) -> Tables:
+    """Count what is known of the users of a past and of what they have had, beside the columns of the items."""
+    key, pair = _pairs(own)
+    taste = affinity(own)
+    return Tables(_users(own, item, key, taste), item, pair, key, taste)
 
 
 def _pairs(past: Past) -> tuple[Indices, Columns]:
@@ -93,7 +97,7 @@ def _items(past: Past, key: Indices, pair: Columns) -> Columns:
     )
 
 
-def _users(past: Past, item: Columns, pair: Columns, key: Indices, taste: Any) -> Columns:
+def _users(past: Past, item: Columns, key: Indices, taste: Any) -> Columns:
     """Count events and baskets, their rhythm, and what kind of items a user takes."""
     user, basket, _, age = past.basket
     size = np.bincount(basket, minlength=age.size).astype(np.float64)

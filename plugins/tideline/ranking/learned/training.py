@@ -26,6 +26,17 @@ SHARES = (0.25, 0.5, 1.0)
 """How much of the best source, or of the blend, is tried beside the trees: it steadies them where lists are few."""
 FALLBACK = {"repeats": "tifu", "new": "popular_28d"}
 """What ranks where nothing can be learned or judged."""
+UNTRAINED = "untrained-1"
+"""Name of the fixed blend; raise it when its weights change."""
+UNTRAINED_WEIGHTS = {
+    "repeats": {"tifu.share": 1.0, "ease_decayed.share": 0.1, "popular_28d.share": 0.1, "text_fused.rank": 0.02},
+    "new": {
+        "popular_28d.share": 1.0,
+        "ease_decayed.share": 0.5,
+        "neighbours_recent.share": 0.5,
+        "text_fused.rank": 0.1,
+    },
+}
 FEWEST_HELD = 20
 FEWEST_FOR_BLEND = 40
 FEWEST_FOR_TREES = 250
@@ -72,6 +83,12 @@ class Trained:
     plan: Plan
     card: Mapping[str, Any] = field(default_factory=dict)
     """Plain values: cutoffs, lists, what each contender reached on the held-out days, importance, notes."""
+
+
+def untrained(plan: Plan | None = None) -> Trained:
+    """Return what ranks where nothing has been learned yet: a fixed blend of stated sources."""
+    models = {mode: Model(UNTRAINED, linear=weights, linear_scale=1.0) for mode, weights in UNTRAINED_WEIGHTS.items()}
+    return Trained(models, FALLBACK["new"], True, plan or Plan(), {"note": "not trained"})
 
 
 def train(past: Past, plan: Plan | None = None) -> Trained:

@@ -1,55 +1,63 @@
-"""Candidate sources, one idea a file: what each is fitted on and what it says of every item for a block of users.
+"""Candidate sources, one idea a file: what each learns from everybody, and what it then says of single users.
 
-Adding one: a file with a `fit_...` function and an entry in `SOURCES`.
+Adding one: a file with `learn` and `ask` functions and an entry in `SOURCES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
-from tideline.ranking.learned.sources.category import fit_category
-from tideline.ranking.learned.sources.ease import fit_ease
-from tideline.ranking.learned.sources.following import fit_following
-from tideline.ranking.learned.sources.history import fit_own
-from tideline.ranking.learned.sources.item_knn import fit_item_knn
-from tideline.ranking.learned.sources.popularity import fit_popularity
-from tideline.ranking.learned.sources.text import fit_text
-from tideline.ranking.learned.sources.tifu import fit_tifu
+from tideline.ranking.learned.sources import (
+    category,
+    ease,
+    following,
+    history,
+    item_knn,
+    popularity,
+    text,
+    tifu,
+)
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[Indices], list[Scores]]
 """Users `[b]` -> one `[b, items]` (`[1, items]`: the same for everybody) for each name; 0 or less: nothing to say."""
+Lesson = dict[str, Any]
+"""What a source learned: numpy arrays and scipy CSR matrices by name, so that it can be written to files."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One fit that gives one or several scores."""
+    """One lesson that gives one or several scores."""
 
     names: tuple[str, ...]
     groups: tuple[str, ...]
     """Group of features that each score belongs to: what `score_parts` shows."""
-    fit: Callable[[Past], Scorer | None]
-    """None: it has nothing to learn from in these data."""
+    learn: Callable[[Past], Lesson | None]
+    """Read everybody's past. None: there is nothing to learn from in these data."""
+    ask: Callable[[Lesson, Past], Scorer]
+    """Prepare answers for the users of a past, which may be a few of all, later than the lesson."""
     common: bool = False
     """Whether it says the same to everybody."""
 
 
 SOURCES = (
     Source(("popular", "popular_7d", "popular_28d", "popular_decayed", "trending"),
-           ("popularity", "popularity", "popularity", "popularity", "trend"), fit_popularity, common=True),
-    Source(("own",), ("own_history",), fit_own),
-    Source(("tifu", "neighbours", "neighbours_recent"), ("co_occurrence",) * 3, fit_tifu),
-    Source(("ease", "ease_decayed"), ("co_occurrence",) * 2, fit_ease),
-    Source(("item_knn",), ("co_occurrence",), fit_item_knn),
-    Source(("following", "basket"), ("co_occurrence",) * 2, fit_following),
+           ("popularity", "popularity", "popularity", "popularity", "trend"), popularity.learn, popularity.ask,
+           common=True),
+    Source(("own",), ("own_history",), history.learn, history.ask),
+    Source(("tifu", "neighbours", "neighbours_recent"), ("co_occurrence",) * 3, tifu.learn, tifu.ask),
+    Source(("ease", "ease_decayed"), ("co_occurrence",) * 2, ease.learn, ease.ask),
+    Source(("item_knn",), ("co_occurrence",), item_knn.learn, item_knn.ask),
+    Source(("following", "basket"), ("co_occurrence",) * 2, following.learn, following.ask),
     Source(("text_long", "text_short", "text_fused", "text_new", "text_near"),
-           ("long", "short", "fused", "fused", "text_near"), fit_text),
-    Source(("category",), ("category",), fit_category),
+           ("long", "short", "fused", "fused", "text_near"), text.learn, text.ask),
+    Source(("category",), ("category",), category.learn, category.ask),
 )  # fmt: skip
 
 NAMES = tuple(name for source in SOURCES for name in source.names)
@@ -57,9 +65,15 @@ GROUP_OF = {name: group for source in SOURCES for name, group in zip(source.name
 COMMON = tuple(name for source in SOURCES if source.common for name in source.names)
 
 
+def learn_sources(past: Past) -> dict[str, Lesson]:
+    """Let every source learn from everybody's past; by the first name of each source that could."""
+    lessons = {source.names[0]: source.learn(past) for source in SOURCES}
+    return {name: lesson for name, lesson in lessons.items() if lesson is not None}
+
+
 @dataclass(frozen=True)
-class Fitted:
-    """All sources that could be fitted on a past."""
+class Asked:
+    """Sources, ready to answer for the users of a past."""
 
     scorers: tuple[tuple[Source, Scorer], ...]
 
@@ -72,7 +86,7 @@ class Fitted:
         }
 
 
-def fit_sources(past: Past) -> Fitted:
-    """Fit every source on a past."""
-    fitted = ((source, source.fit(past)) for source in SOURCES)
-    return Fitted(tuple((source, scorer) for source, scorer in fitted if scorer is not None))
+def ask_sources(lessons: Mapping[str, Lesson], own: Past) -> Asked:
+    """Prepare every source that has learned something for the users of a past."""
+    known = [(source, lessons[source.names[0]]) for source in SOURCES if source.names[0] in lessons]
+    return Asked(tuple((source, source.ask(lesson, own)) for source, lesson in known))

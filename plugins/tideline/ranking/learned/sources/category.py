@@ -15,15 +15,18 @@ HALF_LIFE = 60.0
 DAYS = 28.0
 
 
-def fit_category(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | None:
-    """Score by the share of an item's categories in what the user had, times the item's users of 28 days."""
-    categories = past.categories
-    if categories.shape[1] < 2:
+def learn(past: Past) -> dict[str, Any] | None:
+    """Count each item's users of 28 days."""
+    if past.categories.shape[1] < 2:
         return None
-    taste = affinity(past)
-    popularity = np.sqrt(users_within(past, DAYS) + 0.01).astype(np.float32)
-    items = categories.T.tocsr().astype(np.float32)
-    return lambda users: [np.asarray((taste[users] @ items).todense(), dtype=np.float32) * popularity[None, :]]
+    return {"popularity": np.sqrt(users_within(past, DAYS) + 0.01).astype(np.float32)}
+
+
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+    """Score by the share of an item's categories in what the user had, times the item's users."""
+    taste, popularity = affinity(own), lesson["popularity"][None, :]
+    items = own.categories.T.tocsr().astype(np.float32)
+    return lambda users: [np.asarray((taste[users] @ items).todense(), dtype=np.float32) * popularity]
 
 
 def affinity(past: Past) -> Any:

@@ -16,10 +16,11 @@ PENALTY = 300.0
 DECAY = 60.0
 """Half-life in days of the events that the second map is learned from: what goes together changes."""
 USERS_A_BLOCK = 4096
+MAPS = ("ever", "decayed")
 
 
-def fit_ease(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | None:
-    """Score by EASE learned from what users have had, and by EASE learned from the same with a half-life of 60 days.
+def learn(past: Past) -> dict[str, Any] | None:
+    """Learn the map from what users have had, and from the same with a half-life of 60 days.
 
     With fewer users than items the same map comes from a system of users instead of items (Woodbury), so that many
     items cost little where there are few users.
@@ -30,19 +31,43 @@ def fit_ease(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | Non
     chosen = np.flatnonzero(past.owners > 0)
     if min(chosen.size, active.size) > MOST:
         chosen = np.sort(np.argsort(-past.owners, kind="stable")[:MOST])
-    decayed = past.matrix(0.5 ** (past.age / DECAY))
-    decayed.data = np.minimum(decayed.data, 1)
-    learn = _by_users if active.size < chosen.size else _by_items
-    matrices = [matrix[:, chosen] for matrix in (past.pairs, decayed)]
-    maps = [learn(matrix[active]) for matrix in matrices]
+    learn_map = _by_users if active.size < chosen.size else _by_items
+    lesson: dict[str, Any] = {"chosen": chosen}
+    for name, matrix in zip(MAPS, _queries(past, chosen), strict=True):
+        lesson |= {f"{name}_{part}": value for part, value in learn_map(matrix[active]).items()}
+    return lesson
+
+
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+    """Score by both maps."""
+    chosen = lesson["chosen"]
+    queries = _queries(own, chosen)
 
     def score(users: Indices) -> list[NDArray[np.float32]]:
-        return [_spread(apply(matrix[users]), chosen, past.items) for apply, matrix in zip(maps, matrices, strict=True)]
+        return [
+            _spread(_apply(lesson, name, query[users]), chosen, own.items)
+            for name, query in zip(MAPS, queries, strict=True)
+        ]
 
     return score
 
 
-def _by_items(pairs: Any) -> Callable[[Any], NDArray[np.float32]]:
+def _queries(past: Past, chosen: Indices) -> list[Any]:
+    decayed = past.matrix(0.5 ** (past.age / DECAY))
+    decayed.data = np.minimum(decayed.data, 1)
+    return [matrix[:, chosen] for matrix in (past.pairs, decayed)]
+
+
+def _apply(lesson: dict[str, Any], name: str, query: Any) -> NDArray[np.float32]:
+    if f"{name}_weights" in lesson:
+        return np.asarray(query @ lesson[f"{name}_weights"], dtype=np.float32)
+    # P = (X'X + p)^-1 = (1 - X'(XX' + p)^-1 X) / p, and a query q scores q - q P / diag P.
+    dense = query.toarray()
+    overlap = (query @ lesson[f"{name}_pairs"].T) @ lesson[f"{name}_solved"]
+    return np.asarray(dense - (dense - overlap) * lesson[f"{name}_scale"][None, :], dtype=np.float32)
+
+
+def _by_items(pairs: Any) -> dict[str, Any]:
     from scipy.linalg import lapack
 
     # Float32 does: the penalty keeps the condition number in the thousands. Cholesky takes half of a general inverse.
@@ -55,23 +80,16 @@ def _by_items(pairs: Any) -> Callable[[Any], NDArray[np.float32]]:
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
-    return lambda query: np.asarray(query @ weights, dtype=np.float32)
+    return {"weights": weights}
 
 
-def _by_users(pairs: Any) -> Callable[[Any], NDArray[np.float32]]:
-    # P = (X'X + p)^-1 = (1 - X'(XX' + p)^-1 X) / p, and a query q scores q - q P / diag P.
+def _by_users(pairs: Any) -> dict[str, Any]:
     kernel = np.asarray((pairs @ pairs.T).todense(), dtype=np.float64)
     kernel[np.diag_indices_from(kernel)] += PENALTY
     solved = np.linalg.solve(kernel, pairs.toarray().astype(np.float64)).astype(np.float32)
     overlap = np.asarray(pairs.multiply(solved).sum(axis=0)).ravel()
-    scale = 1 / np.maximum(1 - overlap, 1e-6)
-
-    def apply(query: Any) -> NDArray[np.float32]:
-        dense = query.toarray()
-        scores = dense - (dense - (query @ pairs.T) @ solved) * scale[None, :]
-        return np.asarray(scores, dtype=np.float32)
-
-    return apply
+    scale = (1 / np.maximum(1 - overlap, 1e-6)).astype(np.float32)
+    return {"pairs": pairs, "solved": solved, "scale": scale}
 
 
 def gram_of(pairs: Any) -> NDArray[np.float64]:

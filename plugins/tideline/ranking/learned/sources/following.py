@@ -25,16 +25,21 @@ MOST_ITEMS = 200
 """Items of a basket that are paired; beyond it is a warehouse, not a basket."""
 
 
-def fit_following(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | None:
-    """Score by the followers of the user's last 20 events, and by what shares baskets with his lately."""
+def learn(past: Past) -> dict[str, Any] | None:
+    """Count followers, and items that share baskets."""
     if past.user.size == 0:
         return None
     order = np.lexsort((np.arange(past.user.size), past.user))
-    user, item, age = past.user[order], past.item[order], past.age[order]
-    follow = _followers(user, item, age, past.items)
-    last = _last_events(user, item, past)
-    together = _together(past)
-    recent = past.matrix(0.5 ** (past.age / BASKET_HALF_LIFE))
+    follow = _followers(past.user[order], past.item[order], past.age[order], past.items)
+    return {"follow": follow, "together": _together(past)}
+
+
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+    """Score by the followers of the user's last 20 events, and by what shares baskets with his lately."""
+    order = np.lexsort((np.arange(own.user.size), own.user))
+    follow, together = lesson["follow"], lesson["together"]
+    last = _last_events(own.user[order], own.item[order], own)
+    recent = own.matrix(0.5 ** (own.age / BASKET_HALF_LIFE))
 
     def score(users: Indices) -> list[NDArray[np.float32]]:
         return [

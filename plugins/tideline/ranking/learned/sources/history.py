@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,13 @@ HALF_LIFE = 30.0
 TIE = 1e-4
 
 
-def fit_own(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
-    """Score a user's own items by events that halve every 30 days; of equal ones, what more people have had first."""
-    own = past.matrix(0.5 ** (past.age / HALF_LIFE))
-    own.data += (TIE * past.owners[own.indices] / max(past.users, 1)).astype(np.float32)
-    return lambda users: [own[users].toarray()]
+def learn(past: Past) -> dict[str, Any]:
+    """Note which share of users has had each item: of equal ones, what more people have had comes first."""
+    return {"tie": (TIE * past.owners / max(past.users, 1)).astype(np.float32)}
+
+
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+    """Score a user's own items by his events, which halve every 30 days."""
+    held = own.matrix(0.5 ** (own.age / HALF_LIFE))
+    held.data += lesson["tie"][held.indices]
+    return lambda users: [held[users].toarray()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +15,22 @@ NEIGHBOURS = 200
 THREADS = 2
 
 
-def fit_item_knn(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | None:
-    """Score items by their likeness to what the user has had, each item having 200 neighbours (`implicit`)."""
+def learn(past: Past) -> dict[str, Any] | None:
+    """Find the 200 neighbours of each item (`implicit`)."""
     if past.user.size == 0:
         return None
     from implicit.nearest_neighbours import CosineRecommender
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_array, csr_matrix
 
     model = CosineRecommender(K=NEIGHBOURS, num_threads=THREADS)
     pairs = csr_matrix(past.pairs, dtype=np.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of what it does to its own matrices
         model.fit(pairs, show_progress=False)
-    likeness = csr_matrix(model.similarity, dtype=np.float32)
-    queries = past.pairs
-    return lambda users: [np.asarray((csr_matrix(queries[users]) @ likeness).todense(), dtype=np.float32)]
+    return {"likeness": csr_array(model.similarity, dtype=np.float32)}
+
+
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+    """Score items by their likeness to what the user has had, summed over it."""
+    queries, likeness = own.pairs, lesson["likeness"]
+    return lambda users: [(queries[users] @ likeness).toarray().astype(np.float32, copy=False)]

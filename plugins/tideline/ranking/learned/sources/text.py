@@ -20,22 +20,26 @@ SHARPNESS = 4.0
 HALF_LIFE = 30.0
 
 
-def fit_text(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]] | None:
+def learn(past: Past) -> dict[str, Any] | None:
+    """Find the texts near to each other, and what has newly arrived."""
+    items = past.interests.items
+    if not items.any():
+        return None
+    with np.errstate(invalid="ignore"):
+        return {"near": _near(past, items), "new": past.item_age <= NEW_DAYS}
+
+
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
     """Score by the cosine of item vectors with the three vectors of the user; the last again for new items only;
     and by the texts nearest to single items that he has had (a mean over many interests is near to none of them).
 
     One product gives the candidates and the features, so no search by itself is needed. Cosines are moved by 1 (0 to
     2), so that 0 says that there is none.
     """
-    if past.vectors.shape[1] == 0 or not past.vectors.any():
-        return None
-    interests = past.interests
+    interests, near, new = own.interests, lesson["near"], lesson["new"]
     items = interests.items
     absent = ~items.any(axis=1)
-    with np.errstate(invalid="ignore"):
-        new = past.item_age <= NEW_DAYS
-    near = _near(past, items)
-    recent = past.matrix(0.5 ** (past.age / HALF_LIFE))
+    recent = own.matrix(0.5 ** (own.age / HALF_LIFE))
 
     def score(users: Indices) -> list[NDArray[np.float32]]:
         blocks = []

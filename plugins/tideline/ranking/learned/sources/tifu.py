@@ -20,34 +20,40 @@ POOL = 20_000
 """Neighbours are sought among so many users at most, those active last: a block of 256 users then takes 20 MB."""
 
 
-def fit_tifu(past: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+def learn(past: Past) -> dict[str, Any]:
+    """Keep the vectors of the users active last, and what they had lately: the pool of neighbours."""
+    active = np.flatnonzero(~np.isnan(past.last_age))
+    pool = np.sort(active[np.argsort(past.last_age[active], kind="stable")[:POOL]])
+    return {"pool": pool, "vectors": user_vectors(past)[pool], "recent": past.decayed(RECENT_HALF_LIFE)[pool]}
+
+
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
     """Score by the user's vector mixed with his neighbours', by the neighbours' alone, and by what they had lately.
 
     A user's vector weighs his baskets (days) in groups, later ones more; neighbours are the nearest by Euclidean
-    distance.
+    distance, himself left out.
     """
-    vectors = user_vectors(past)
-    recent = past.decayed(RECENT_HALF_LIFE)
-    active = np.flatnonzero(~np.isnan(past.last_age))
-    pool = np.sort(active[np.argsort(past.last_age[active], kind="stable")[:POOL]])
-    pooled, pooled_recent = vectors[pool], recent[pool]
+    vectors = user_vectors(own)
+    pool, pooled, pooled_recent = lesson["pool"], lesson["vectors"], lesson["recent"]
+    known_as = own.known_as
     squares = np.asarray(pooled.multiply(pooled).sum(axis=1)).ravel()
     transposed = pooled.T.tocsr()
     k = min(NEIGHBOURS, max(pool.size - 1, 0))
     near = min(NEAR, k)
 
     def score(users: Indices) -> list[NDArray[np.float32]]:
-        own = vectors[users]
+        held = vectors[users]
         if k == 0:
-            return [own.toarray(), *(np.zeros((users.size, past.items), dtype=np.float32) for _ in range(2))]
-        distance = squares[None, :] - 2 * (own @ transposed).toarray()
-        place = np.minimum(np.searchsorted(pool, users), pool.size - 1)
-        himself = pool[place] == users
+            return [held.toarray(), *(np.zeros(held.shape, dtype=np.float32) for _ in range(2))]
+        distance = squares[None, :] - 2 * (held @ transposed).toarray()
+        number = users if known_as is None else known_as[users]
+        place = np.minimum(np.searchsorted(pool, number), pool.size - 1)
+        himself = pool[place] == number
         distance[np.flatnonzero(himself), place[himself]] = np.inf
         nearest = np.argpartition(distance, sorted({near - 1, k - 1}), axis=1)
         many, few = (_selection(np.sort(nearest[:, :count], axis=1), pool.size) for count in (k, near))
-        nobody = np.diff(own.indptr) == 0  # who has had nothing has no neighbours
-        scores = [ALPHA * own + (many @ pooled) * ((1 - ALPHA) / k), few @ pooled / near, few @ pooled_recent / near]
+        nobody = np.diff(held.indptr) == 0  # who has had nothing has no neighbours
+        scores = [ALPHA * held + (many @ pooled) * ((1 - ALPHA) / k), few @ pooled / near, few @ pooled_recent / near]
         dense = [part.toarray().astype(np.float32) for part in scores]
         for part in dense:
             part[nobody] = 0
