@@ -51,7 +51,7 @@ def pin(run: Run, settings: Settings) -> Run:
 
     A batch is new if no committed run of an earlier `as_of` used it; where nothing was ever committed nothing is new.
     An hour goes on with the version of its base, so that a user's lists do not change hands between two nights; any
-    other run takes the champion that knows nothing of `as_of` or later.
+    other run takes the champion of its text model that knows nothing of `as_of` or later.
     """
     from embeddings.encoder import identify_model
     from tideline.dbt import digest_project
@@ -66,14 +66,15 @@ def pin(run: Run, settings: Settings) -> Run:
     used = {batch for entry in earlier for batch in entry.batches}
     batches = tuple(batch["batch_id"] for batch in list_batches(settings.root))
     base = manifest.base_for(run, settings.root) if run.kind == "hourly" else None
-    champion = champion_for(settings.root, run.window.as_of)
+    text_model = identify_model(settings)
+    champion = champion_for(settings.root, run.window.as_of, text_model)
     model = base.model if base else champion.name if champion else None
     run = replace(
         run,
         batches=batches,
         new_batches=tuple(batch for batch in batches if batch not in used) if earlier else (),
         base=base.run_id if base else None,
-        model_version=f"{model or UNTRAINED}+{identify_model(settings)}",
+        model_version=f"{model or UNTRAINED}+{text_model}",
         model=model,
     )
     extra = {

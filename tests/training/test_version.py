@@ -115,6 +115,14 @@ def test_a_week_later_nothing_has_changed_and_the_champion_stays(home: Settings)
     assert champion is not None and champion.name == first["version"]
 
 
+def test_a_champion_that_cannot_be_read_any_more_is_replaced(home: Settings) -> None:
+    first = train_version(training(home, AS_OF - timedelta(days=7)), home)
+    card = home.root / "models" / str(first["version"]) / "ranker" / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "format": 0}))
+    second = train_version(training(home, AS_OF), home)
+    assert second["promoted"] is True and "cannot be used any more" in str(second["decision"])
+
+
 def test_what_is_trained_for_the_past_does_not_replace_the_present_champion(home: Settings) -> None:
     present = train_version(training(home, AS_OF), home)
     before = train_version(training(home, AS_OF - timedelta(days=7)), home)
@@ -139,10 +147,10 @@ def test_a_training_does_not_depend_on_whether_repeats_are_asked_for(
         assert load_run(opened, Settings(home=tmp_path)).vars == expected
 
 
-def version_until(root: Path, at: datetime) -> str:
+def version_until(root: Path, at: datetime, text_model: str) -> str:
     def write(folder: Path) -> dict[str, str]:
         (folder / "model.txt").write_text("learned")
-        return {"trained_until": at.isoformat()}
+        return {"trained_until": at.isoformat(), "text_model": text_model}
 
     version = save_version(root, write)
     promote(root, version, "better")
@@ -160,7 +168,9 @@ def test_a_night_pins_the_champion_and_an_hour_goes_on_with_its_nights(home: Set
 
     untrained = pin(opened("nightly", AS_OF), home)
     assert untrained.model is None and not untrained.model_version.startswith("model-")
-    first = version_until(home.root, AS_OF - timedelta(days=1))
+    model = describe_model(home).model_id
+    first = version_until(home.root, AS_OF - timedelta(days=1), model)
+    version_until(home.root, AS_OF - timedelta(hours=1), "another text model")
     night = pin(opened("nightly", AS_OF), home)
     assert night.model == first and night.model_version.startswith(f"{first}+")
     assert night.generation != untrained.generation
@@ -169,7 +179,7 @@ def test_a_night_pins_the_champion_and_an_hour_goes_on_with_its_nights(home: Set
     layer = Layer(1, 1, "", "", (), (), {})
     manifest.write_manifest(manifest.describe(night, layer, 1, committed=True, complete=True), home.root)
     # Trained between the night and the hour: the hour's users do not change hands.
-    second = version_until(home.root, AS_OF + timedelta(minutes=30))
+    second = version_until(home.root, AS_OF + timedelta(minutes=30), model)
     hour = pin(opened("hourly", AS_OF + timedelta(hours=1)), home)
     assert hour.base == night.run_id and hour.model == first
     assert pin(opened("nightly", AS_OF + timedelta(days=1)), home).model == second

@@ -80,11 +80,13 @@ def find_as_of(settings: Settings, given: str | None) -> datetime:
 
 def is_untrained(settings: Settings, as_of: datetime) -> bool:
     """Say whether no champion may serve `as_of`, and no version that was trained until then could become one."""
+    from embeddings.model import describe_model
     from tideline.models import champion_for, list_versions
 
-    until = as_of.astimezone(UTC).replace(tzinfo=None)
-    tried = any(version.trained_until == until for version in list_versions(settings.root))
-    return champion_for(settings.root, as_of) is None and not tried
+    until, model = as_of.astimezone(UTC).replace(tzinfo=None), describe_model(settings).model_id
+    versions = list_versions(settings.root)
+    tried = any((version.trained_until, version.card["text_model"]) == (until, model) for version in versions)
+    return champion_for(settings.root, as_of, model) is None and not tried
 
 
 def provide_default_data(settings: Settings) -> None:

@@ -101,14 +101,20 @@ def promote(root: Path, version: Version, reason: str, before: datetime | None =
         stream.write(json.dumps(entry) + "\n")
 
 
-def champion_for(root: Path, as_of: datetime) -> Version | None:
-    """Return the newest champion whose training data end at or before `as_of` (UTC); None if there is none."""
+def champion_for(root: Path, as_of: datetime, text_model: str | None = None) -> Version | None:
+    """Return the newest champion whose training data end at or before `as_of` (UTC); None if there is none.
+
+    With `text_model`, one that was trained with the texts of this model: vectors of two models are never compared.
+    """
     limit = _naive(as_of)
     for entry in reversed(list_champions(root)):
         if "before" in entry and datetime.fromisoformat(entry["before"]) <= limit:
             continue
         folder = _folder(root) / entry["version"]
-        if (folder / CARD).is_file() and (version := _read(folder)).trained_until <= limit:
+        if not (folder / CARD).is_file():
+            continue
+        version = _read(folder)
+        if version.trained_until <= limit and text_model in (None, version.card.get("text_model")):
             return version
     return None
 

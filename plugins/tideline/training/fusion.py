@@ -32,7 +32,7 @@ class Fusion:
     """The fixed gate of the settings where none was learned, or none that is better."""
     spans: Spans
     card: dict[str, Any]
-    """`items` of the space; of the gate its `validation`, or the `note` why there is none."""
+    """`text_model`; `items` of the space; of the gate its `validation`, or the `note` why there is none."""
 
     def interests_of(self, past: Past) -> Interests:
         """Return the vectors that a night at the past's instant would have had, its space learned from what was known.
@@ -58,7 +58,8 @@ def learn_fusion(run: Run, loaded: Loaded, settings: Settings, folder: Path) -> 
     own = pq.read_table(run.tables / "run_settings.parquet").to_pylist()[0]
     names = ("long_window", "short_window", "long_half_life", "short_half_life")
     spans = Spans(*(own[f"{name}_days"] for name in names))
-    return Fusion(gate or settings.fusion_gate, spans, {"space": {"items": len(space.vectors)}, "gate": card})
+    told = {"text_model": model, "space": {"items": len(space.vectors)}, "gate": card}
+    return Fusion(gate or settings.fusion_gate, spans, told)
 
 
 def _learn_gate(tables: Path, vectors: Path, as_of: datetime, file: Path) -> tuple[Gate | None, dict[str, Any]]:

@@ -24,7 +24,7 @@ class Rival:
     """Who is to be beaten."""
 
     models: Mapping[str, Model]
-    """One for each mode."""
+    """One for each mode; none of a champion that this code cannot read."""
     unseen_days: float
     """It has not learned from cutoffs at most so many days before `as_of`: what they foretell came later."""
     champion: str | None = None
@@ -53,9 +53,9 @@ class Bench:
 
     def __call__(self, mode: str, held: Lists, contenders: Mapping[str, Floats], weights: Floats) -> None:
         """Compare the two on the held-out lists of a mode that the rival has not learned from."""
-        model = self.rival.models[mode]
+        model = self.rival.models.get(mode)
         # The fixed blend takes what there is.
-        if self.rival.champion and not can_score(model, held.names):
+        if model is None or (self.rival.champion and not can_score(model, held.names)):
             self.unfit.add(mode)
             return
         unseen = held.cutoff <= self.rival.unseen_days

@@ -82,8 +82,12 @@ def _rival(run: Run) -> Rival:
     if run.model is None:
         return fallback_rival()
     champion = find_version(run.root, run.model)
+    try:
+        models = load(champion.folder / RANKER).models
+    except ValueError:
+        models = {}  # written in another format: it cannot be asked any more
     unseen = (run.window.as_of.astimezone(UTC).replace(tzinfo=None) - champion.trained_until) / timedelta(days=1)
-    return Rival(load(champion.folder / RANKER).models, unseen, champion.name)
+    return Rival(models, unseen, champion.name)
 
 
 def _card(run: Run, fusion: Fusion, trained: Trained, decision: Decision) -> dict[str, Any]:
