@@ -17,6 +17,7 @@ from tideline.serving.manifest import list_manifests
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main_job")]
 TABLES = {
     "nightly_recommendations", "hourly_recommendations", "recommendations", "popular_recommendations",
+    "popular_by_category",
     "user_interests", "items", "intake", "quarantine_summary", "quality_metrics", "run_history",
 }  # fmt: skip
 
