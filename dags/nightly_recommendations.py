@@ -11,6 +11,7 @@ Recomputes behaviour, vectors and recommendations for **everyone** and commits t
 - `check_*`: a gate refused. The log names the expectation, what was observed and expected, the Data Docs page and a
   query to look further. The previous generation goes on serving. Mend the data, or the threshold in
   `plugins/tideline/gates/thresholds.yml`, and clear the run from `open_run`.
+- `join_vectors`: the space of the trained version is of another text model, or gone; the message names both.
 - `embed_shard`: clear its failed map indexes; finished shards are kept, also when the run is opened again.
 - anything else: clear the failed task; every stage starts from what the one before it left.
 

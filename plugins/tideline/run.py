@@ -87,6 +87,12 @@ class Run:
         return self.root / "runs" / self.base / "vectors" if self.base else None
 
     @property
+    def space(self) -> Path | None:
+        """Folder of the trained version's space of item vectors; None where it has none, and texts speak alone."""
+        folder = self.trained / "space" if self.trained else None
+        return folder if folder and folder.is_dir() else None
+
+    @property
     def trained(self) -> Path | None:
         """Folder of the trained version, if there is one."""
         return self.root / "models" / self.model if self.model else None

@@ -144,15 +144,14 @@ def collect_vectors(run: Run, settings: Settings) -> Counts:
 @stage
 def join_vectors(run: Run, settings: Settings) -> Counts:
     """Join the vectors of text with behaviour in the space of the trained version; without one they stay."""
-    from embeddings.identity import vectors_id
     from embeddings.join import join_vectors
 
     counts = join_vectors(
         run.tables,
         run.vectors,
         settings,
-        model_id=vectors_id(settings, run.model),
-        space_folder=run.trained / "space" if run.trained else None,
+        model_id=_identity(run, settings),
+        space_folder=run.space,
         base_vectors=run.base_vectors,
         everyone=run.of_everyone,
     )
@@ -163,11 +162,10 @@ def join_vectors(run: Run, settings: Settings) -> Counts:
 def fuse_interests(run: Run, settings: Settings) -> Counts:
     """Turn the windows into long, short and fused vectors, one row a user; the gate is the trained version's."""
     from embeddings.fusion.learned import GateError
-    from embeddings.identity import vectors_id
     from embeddings.windows import interest_vectors
 
     gate = run.trained / "gate.safetensors" if run.trained else None
-    model_id = vectors_id(settings, run.model)
+    model_id = _identity(run, settings)
     if gate and gate.exists():
         try:
             counts = interest_vectors(
@@ -225,6 +223,12 @@ def has_users(opened: str) -> bool:
     with duckdb.connect(str(run.warehouse), read_only=True) as connection:
         row = connection.execute("select count(*) from int_users__in_scope").fetchone()
     return bool(row and row[0])
+
+
+def _identity(run: Run, settings: Settings) -> str:
+    from embeddings.identity import vectors_id
+
+    return vectors_id(settings, run.model if run.space else None)
 
 
 def _check(suite: str, run: Run, settings: Settings) -> Counts:

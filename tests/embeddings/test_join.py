@@ -15,13 +15,15 @@ from weekly_shop import AS_OF, ITEMS, SHORT_DAYS, USERS, Event, make_events, wri
 
 from embeddings.collaborative import learn_space
 from embeddings.fusion.anew import learn_interests
-from embeddings.fusion.from_run import read_run, train_gate
+from embeddings.fusion.from_run import train_gate
 from embeddings.fusion.learned import GateError, load_gate
 from embeddings.fusion.past import Spans
+from embeddings.held import read_run
 from embeddings.identity import vectors_id
 from embeddings.join import join_vectors
 from embeddings.settings import Settings
 from embeddings.space_files import SpaceError, save_space
+from embeddings.space_from_run import train_space
 from embeddings.vector_files import VectorFile, text_file
 from embeddings.windows import interest_vectors
 
@@ -197,3 +199,15 @@ def test_the_gate_learns_from_all_events_before_as_of(run: Path, settings: Setti
     assert np.array_equal(again.behaviour.age, held.behaviour.age)
     assert np.array_equal(again.vectors_at(14)[0], held.vectors_at(14)[0])
     assert Decimal(str(held.behaviour.weight[0])) == 1
+
+
+def test_a_space_is_trained_from_a_run_to_the_same_bytes_joined_or_not(
+    run: Path, tmp_path: Path, settings: Settings
+) -> None:
+    card = train_space(run / "tables", run / "vectors", AS_OF, tmp_path / "one")
+    assert card["model"] == vectors_id(settings, None) and (card["items"], card["users"]) == (ITEMS, USERS)
+    counts = join(run, settings, space_folder=tmp_path / "one")
+    assert (counts["items"], counts["items_new"]) == (ITEMS + 2, 0)
+    train_space(run / "tables", run / "vectors", AS_OF, tmp_path / "two")
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()

@@ -7,17 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from weekly_shop import AS_OF, make_events, write_run
 
-from embeddings.collaborative import learn_space
 from embeddings.fusion.from_run import train_gate
 from embeddings.identity import vectors_id
 from embeddings.settings import Settings, load_settings
-from embeddings.space_files import save_space
+from embeddings.space_from_run import train_space
 from tideline import stages
 from tideline.run import Run, load_run, name_run
 from tideline.window import Window
@@ -31,22 +28,19 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings()
 
 
-def night(settings: Settings, model: str | None, token: str = "test") -> tuple[Run, np.ndarray]:
+def night(settings: Settings, model: str | None) -> Run:
     """A night whose vectors of text are there."""
     window = Window("nightly", AS_OF - timedelta(days=1), AS_OF, AS_OF)
-    run = Run(name_run(window, token), window, settings.root, settings.source, model=model)
-    text = write_run(run.path, settings, make_events())
+    run = Run(name_run(window, "test"), window, settings.root, settings.source, model=model)
+    write_run(run.path, settings, make_events())
     run.save()
-    return run, text
+    return run
 
 
-def train(settings: Settings, run: Run, text: np.ndarray) -> Path:
+def train(settings: Settings, run: Run) -> Path:
     """Store a version with a space and a gate, learned from the run's own events."""
-    user, item, _ = np.array(make_events()).T
     version = settings.root / "models" / VERSION
-    ids = pa.array([f"i{row:02}" for row in range(len(text))])
-    space = learn_space(user.astype(int), item.astype(int), text)
-    save_space(version / "space", space, ids, {"model": vectors_id(settings, None)})
+    train_space(run.tables, run.vectors, AS_OF, version / "space")
     train_gate(run.tables, run.vectors, AS_OF, version / "gate.safetensors")
     return version
 
@@ -56,7 +50,7 @@ def models(run: Run) -> set[str]:
 
 
 def test_a_run_keeps_its_version(settings: Settings) -> None:
-    run, _ = night(settings, VERSION)
+    run = night(settings, VERSION)
     assert load_run(run.run_id, settings) == run
     file = run.path / "run.json"
     values = json.loads(file.read_text())
@@ -66,15 +60,22 @@ def test_a_run_keeps_its_version(settings: Settings) -> None:
 
 
 def test_without_a_version_the_vectors_are_of_text_and_the_gate_is_fixed(settings: Settings) -> None:
-    run, _ = night(settings, None)
+    run = night(settings, None)
+    assert stages.join_vectors(run.run_id) == {"model": vectors_id(settings, None)}
+    assert stages.fuse_interests(run.run_id)["gate"] == "fixed"
+    assert models(run) == {vectors_id(settings, None)}
+
+
+def test_a_version_without_a_space_leaves_vectors_of_text(settings: Settings) -> None:
+    run = night(settings, VERSION)
     assert stages.join_vectors(run.run_id) == {"model": vectors_id(settings, None)}
     assert stages.fuse_interests(run.run_id)["gate"] == "fixed"
     assert models(run) == {vectors_id(settings, None)}
 
 
 def test_a_version_joins_the_vectors_and_brings_its_gate(settings: Settings) -> None:
-    run, text = night(settings, VERSION)
-    train(settings, run, text)
+    run = night(settings, VERSION)
+    train(settings, run)
     assert stages.join_vectors(run.run_id)["model"] == vectors_id(settings, VERSION)
     assert stages.fuse_interests(run.run_id)["gate"] == "learned"
     assert models(run) == {vectors_id(settings, VERSION)}
@@ -83,8 +84,8 @@ def test_a_version_joins_the_vectors_and_brings_its_gate(settings: Settings) -> 
 def test_a_gate_that_cannot_serve_gives_way_to_the_fixed_one(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run, text = night(settings, VERSION)
-    version = train(settings, run, text)
+    run = night(settings, VERSION)
+    version = train(settings, run)
     stages.join_vectors(run.run_id)
     card = json.loads((version / "gate.json").read_text())
     (version / "gate.json").write_text(json.dumps({**card, "signals": ["mood"]}))
@@ -96,8 +97,8 @@ def test_a_gate_that_cannot_serve_gives_way_to_the_fixed_one(
 
 
 def test_an_hour_takes_the_items_of_its_base(settings: Settings) -> None:
-    base, text = night(settings, VERSION)
-    train(settings, base, text)
+    base = night(settings, VERSION)
+    train(settings, base)
     stages.join_vectors(base.run_id)
     window = Window("hourly", AS_OF - timedelta(hours=1), AS_OF, AS_OF)
     hour = replace(base, run_id=name_run(window, "test"), window=window, base=base.run_id)
