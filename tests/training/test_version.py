@@ -70,6 +70,7 @@ def training(settings: Settings, as_of: datetime, users: int = USERS) -> Run:
         "category": [f"c{number % 4}" for number in range(ITEMS)],
         "available_from": pa.nulls(ITEMS, pa.timestamp("us")),
         "is_available": [True] * ITEMS,
+        "is_blocked": [False] * ITEMS,
     }
     pq.write_table(pa.table(items), run.tables / "dim_items.parquet")
     return run

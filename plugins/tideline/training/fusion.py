@@ -9,16 +9,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from embeddings.collaborative import learn_space
 from embeddings.fusion.anew import learn_interests
 from embeddings.fusion.from_run import train_gate
 from embeddings.fusion.learned import Gate, GateError, load_gate
 from embeddings.fusion.past import Spans
-from embeddings.model import describe_model
 from embeddings.settings import Settings
-from embeddings.space_files import save_space
+from embeddings.space_from_run import train_space
 from tideline.ranking.learned import Interests, Past
-from tideline.ranking.learned.from_run import Loaded
 from tideline.run import Run
 
 SPACE, GATE = "space", "gate.safetensors"
@@ -32,7 +29,7 @@ class Fusion:
     """The fixed gate of the settings where none was learned, or none that is better."""
     spans: Spans
     card: dict[str, Any]
-    """`text_model`; `items` of the space; of the gate its `validation`, or the `note` why there is none."""
+    """`text_model`; `items` and `users` of the space; of the gate its `validation`, or the `note` why there is none."""
 
     def interests_of(self, past: Past) -> Interests:
         """Return the vectors that a night at the past's instant would have had, its space learned from what was known.
@@ -45,20 +42,17 @@ class Fusion:
         return Interests(*learned)
 
 
-def learn_fusion(run: Run, loaded: Loaded, settings: Settings, folder: Path) -> Fusion:
+def learn_fusion(run: Run, settings: Settings, folder: Path) -> Fusion:
     """Learn space and gate from a run and write `space/` and `gate.safetensors` with its card to `folder`.
 
     The gate is kept only if it is better than the best fixed one on the newest days, which it was not trained on.
     """
-    past = loaded.past
-    model = describe_model(settings).model_id
-    space = learn_space(past.user, past.item, past.vectors)
-    save_space(folder / SPACE, space, loaded.item_id, {"model": model})
+    space = train_space(run.tables, run.vectors, run.window.as_of, folder / SPACE)
     gate, card = _learn_gate(run.tables, run.vectors, run.window.as_of, folder / GATE)
     own = pq.read_table(run.tables / "run_settings.parquet").to_pylist()[0]
     names = ("long_window", "short_window", "long_half_life", "short_half_life")
     spans = Spans(*(own[f"{name}_days"] for name in names))
-    told = {"text_model": model, "space": {"items": len(space.vectors)}, "gate": card}
+    told = {"text_model": space["model"], "space": {name: space[name] for name in ("items", "users")}, "gate": card}
     return Fusion(gate or settings.fusion_gate, spans, told)
 
 

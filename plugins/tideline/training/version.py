@@ -49,7 +49,7 @@ def train_version(run: Run, settings: Settings) -> Counts:
     loaded = load_past(run.tables, run.vectors, run.window.as_of)
     learned = run.path / "learned"
     shutil.rmtree(learned, ignore_errors=True)
-    fusion = learn_fusion(run, loaded, settings, learned)
+    fusion = learn_fusion(run, settings, learned)
     bench = Bench(_rival(run))
     past = replace(loaded.past, interests_of=fusion.interests_of)
     trained = train(past, Plan(threads=settings.threads), bench)
