@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tideline.ranking.learned.shift import measure_shift
 from tideline.ranking.learned.training import _refit, untrained
 from tideline.run import Run
 
-PLAN = Plan(depth=20, rounds=20, threads=1)
+PLAN = Plan(rounds=20, threads=1)
 
 
 def fit_small(world: World, root: Path, kind: str) -> Trained:
@@ -48,26 +49,33 @@ def store_trained(run: Run, trained: Trained) -> Run:
 
 
 @pytest.fixture(scope="session", params=["untrained", "blend", "trees"])
-def any_trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained | None:
-    """None for a run without a trained version, else a trained blend, or trees with a blend."""
-    if request.param == "untrained":
-        return None
-    name = {"blend": "blend", "trees": "trees + 0.5 blend"}[request.param]
-    return fit_small(random_world(99, users=90), tmp_path_factory.mktemp("training"), name)
+def ranker(request: pytest.FixtureRequest) -> str:
+    """What ranks: the fixed blend of a run without a trained version, a trained blend, or trees beside a blend."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
-    """Return a function that writes a run's inputs into a fresh folder, and the version that it has pinned."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained | None]:
+    """Return a function from the name of a `ranker` to what it learned, once."""
 
-    def made(world: World, trained: Trained | None = None, base: Run | None = None, **changes: Any) -> Run:
-        root = base.root if base else tmp_path_factory.mktemp("ranking")
-        run = (
-            write_run(root, world, **changes)
-            if base is None
-            else write_run(root, world, "hourly", base=base.run_id, model=base.model, **changes)
-        )
-        return store_trained(run, trained) if trained else run
+    @cache
+    def by_name(name: str) -> Trained | None:
+        winner = {"untrained": "", "blend": "blend", "trees": "trees + 0.5 blend"}[name]
+        return fit_small(random_world(99, users=90), tmp_path_factory.mktemp("training"), winner) if winner else None
+
+    return by_name
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory, trained: Callable[[str], Trained | None]) -> Callable[..., Run]:
+    """Return a function that writes a run's inputs, and the version it has pinned; an hour's beside its base's."""
+
+    def made(world: World, ranker: str | Trained = "untrained", base: Run | None = None, **changes: Any) -> Run:
+        if base:
+            return write_run(base.root, world, "hourly", base=base.run_id, model=base.model, **changes)
+        run = write_run(tmp_path_factory.mktemp("ranking"), world, **changes)
+        learned = trained(ranker) if isinstance(ranker, str) else ranker
+        return store_trained(run, learned) if learned else run
 
     return made
 
