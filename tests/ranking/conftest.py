@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
 
     @cache
     def by_name(name: str) -> Trained | None:
-        winner = {"untrained": "", "blend": "blend", "trees": "trees + 0.5 blend"}[name]
+        winner = {"untrained": "", "trees": "trees + 0.5 blend", "trees alone": "trees"}.get(name, name)
         return fit_small(random_world(99, users=90), tmp_path_factory.mktemp("training"), winner) if winner else None
 
     return by_name

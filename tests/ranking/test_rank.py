@@ -12,18 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from ranking.worlds import AS_OF, World, random_world
+from ranking.worlds import AS_OF, World, rank_by, random_world
 
 from tideline import contracts
-from tideline.ranking.learned.model import Model
-from tideline.ranking.learned.training import untrained
 from tideline.ranking.rows import SOURCE_NAMES
-
-
-def one_source(name):
-    """Make a version that ranks by one feature alone."""
-    model = Model(name, linear={name: 1.0}, linear_scale=1.0)
-    return replace(untrained(), models={"repeats": model, "new": model})
 
 
 def check_rows(world, rows):
@@ -74,6 +66,11 @@ def test_laws_of_the_rows(seed, repeats, top_k, items, user_block, texts, catego
     world = world if texts else replace(world, vectors={}, texts={})
     world = world if categories else replace(world, categories={})
     check_rows(world, ranked_rows(make_run(world, ranker), user_block))
+
+
+def test_scores_that_trees_make_equal_do_not_rise_with_the_rank(make_run, ranked_rows):
+    world = random_world(0, users=60, items=60, repeats_allowed=True, top_k=30)
+    check_rows(world, ranked_rows(make_run(world, "trees alone"), 100))
 
 
 def test_same_inputs_give_the_same_bytes_and_any_block_the_same_rows(ranker, make_run, ranked_rows):
@@ -146,7 +143,7 @@ def test_cosines_are_those_of_the_windows_and_null_without_one(make_run, ranked_
 
 def test_ties_are_broken_by_item_id(make_run, ranked_rows):
     world = World(events=[("e1", "ann", "z", "view", 100)], items=["z", "k", "b", "x", "a"], top_k=3)
-    rows = ranked_rows(make_run(world, one_source("own.share")))
+    rows = ranked_rows(make_run(world, rank_by("own.share")))
     assert [row["item_id"] for row in rows] == ["a", "b", "k"]
     assert {row["score"] for row in rows} == {0.0}
 
@@ -157,7 +154,7 @@ def test_categories_of_an_item_with_several_count_each(make_run, ranked_rows):
         items=["axe", "both", "saw", "tea", "teapot"],
         categories={"tea": "tea", "teapot": "tea", "both": "tools | tea", "axe": "tools", "saw": "tools"},
     )
-    rows = [row for row in ranked_rows(make_run(world, one_source("category.share"))) if row["user_id"] == "ann"]
+    rows = [row for row in ranked_rows(make_run(world, rank_by("category.share"))) if row["user_id"] == "ann"]
     scores = {row["item_id"]: row["score"] for row in rows}
     assert scores["teapot"] == pytest.approx(2 * scores["both"]) and scores["both"] > 0
     assert scores["axe"] == scores["saw"] == 0

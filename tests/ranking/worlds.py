@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embeddings.vector_files import to_column, vector_schema, writing
+from tideline.ranking.learned import Trained
+from tideline.ranking.learned.model import Model
+from tideline.ranking.learned.training import untrained
 from tideline.run import Run, name_run
 from tideline.window import window_ending
 
@@ -187,3 +190,9 @@ def random_world(seed: int, users: int = 30, items: int = 40, **changes: Any) ->
         ),
         **changes,
     )
+
+
+def rank_by(*features: str) -> Trained:
+    """Return what ranks by the sum of some features, in either mode."""
+    model = Model(features[0], linear=dict.fromkeys(features, 1.0), linear_scale=1.0)
+    return replace(untrained(), models={"repeats": model, "new": model})

@@ -94,14 +94,12 @@ def rank_block(inputs: Inputs, prepared: Prepared, events: Events, first: int, l
     cited = cite(events, windows, inputs.past.vectors, likeness, pairs.row, pairs.item, parts)
     explored = np.zeros(pairs.row.size, dtype=bool)
     reasons = write_reasons(events, inputs.catalogue, plan.trend_days, pairs.row, pairs.item, parts, cited, explored)
-    total = np.zeros(pairs.row.size)
-    for values in parts.values():
-        total += values
     return Listed(
         user=pairs.row,
         item=pairs.item,
         rank=pairs.rank,
-        score=total,
+        # Not the sum of the parts, which rounds otherwise: equal scores of trees would rise with the rank.
+        score=pairs.score,
         parts=parts,
         long_score=_cosine(pairs, "text_long"),
         short_score=_cosine(pairs, "text_short"),
