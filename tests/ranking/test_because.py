@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ranking.worlds import AS_OF, World, fuse_means, rank_by, random_world, window_means
+from ranking.worlds import AS_OF, World, fuse_means, random_world, rank_by, window_means
 
 from tideline.ranking.because import CITED, LEAST_COSINE, LINEAR_PARTS, Windows, contributions
 from tideline.ranking.events import load_events, load_items

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from ranking.worlds import AS_OF, World, rank_by, random_world
+from ranking.worlds import AS_OF, World, random_world, rank_by
 
 from tideline import contracts
 from tideline.ranking.rows import SOURCE_NAMES
