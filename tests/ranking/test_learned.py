@@ -55,7 +55,7 @@ def trained(past: Past) -> Trained:
 def lists(trained: Trained, past: Past, users: np.ndarray, *, repeats: bool, k: int = 5) -> np.ndarray:
     found = np.full((users.size, k), -1)
     for ranked in rank(trained, past, users, k, repeats=repeats):
-        found[ranked.row, ranked.rank - 1] = ranked.item
+        found[ranked.pairs.row, ranked.pairs.rank - 1] = ranked.pairs.item
     return found
 
 
@@ -124,8 +124,8 @@ def test_the_same_past_gives_the_same_bits_twice(past: Past, trained: Trained) -
     for repeats in (True, False):
         first, second = (list(rank(model, past, users, 5, repeats=repeats)) for model in (trained, again))
         for one, two in zip(first, second, strict=True):
-            np.testing.assert_array_equal(one.score, two.score)
-            np.testing.assert_array_equal(one.item, two.item)
+            np.testing.assert_array_equal(one.pairs.score, two.pairs.score)
+            np.testing.assert_array_equal(one.pairs.item, two.pairs.item)
 
 
 def test_saved_and_loaded_model_gives_the_same_lists(past: Past, trained: Trained, tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_saved_and_loaded_model_gives_the_same_lists(past: Past, trained: Traine
             rank(loaded, past, np.arange(USERS), 5, repeats=repeats),
             strict=True,
         ):
-            np.testing.assert_array_equal(one.item, two.item)
-            np.testing.assert_array_equal(one.score, two.score)
+            np.testing.assert_array_equal(one.pairs.item, two.pairs.item)
+            np.testing.assert_array_equal(one.pairs.score, two.pairs.score)
 
 
 @pytest.mark.parametrize("winner", ["trees", "blend", "tifu", "trees + 0.5 tifu", "trees + 1 blend"])
@@ -180,7 +180,7 @@ def test_data_without_texts_or_categories_are_ranked(past: Past) -> None:
     trained = train(bare, PLAN)
     assert (lists(trained, bare, np.arange(USERS), repeats=True) >= 0).all()
     (ranked,) = rank(trained, bare, np.arange(3), 5, repeats=True)
-    assert not [name for name in ranked.names if name.startswith(("text", "category"))]
+    assert not [name for name in ranked.pairs.names if name.startswith(("text", "category"))]
 
 
 def test_few_data_fall_back_and_say_so() -> None:
@@ -207,9 +207,9 @@ def test_unknown_users_get_what_is_popular(past: Past, trained: Trained) -> None
 def test_what_is_not_allowed_is_not_recommended(past: Past, trained: Trained) -> None:
     allowed = np.arange(ITEMS) >= 10
     for ranked in rank(trained, past, np.arange(USERS), 5, repeats=True, allowed=allowed):
-        assert (ranked.item >= 10).all()
-        assert (ranked.sources > 0).all()
-        assert (ranked.sources < 1 << len(NAMES)).all()
+        assert (ranked.pairs.item >= 10).all()
+        assert (ranked.pairs.sources > 0).all()
+        assert (ranked.pairs.sources < 1 << len(NAMES)).all()
 
 
 def test_kinds_of_users_that_are_more_common_now_count_more() -> None:
@@ -223,8 +223,15 @@ def test_kinds_of_users_that_are_more_common_now_count_more() -> None:
     np.testing.assert_allclose(weight[2] / weight[:2], 8)
 
 
-def test_trees_of_other_features_are_refused(past: Past, trained: Trained) -> None:
-    made = lists_at(past, 7.0, 7.0, 15, 1000, 1)["new"]
-    model, _ = _refit("trees", made.names, made, 5, PLAN, measure_shift(past))
-    with pytest.raises(ValueError, match="train it again"):
-        list(rank(replace(trained, models={"new": model}), world(texts=False), np.arange(3), 5, repeats=False))
+@pytest.mark.parametrize("winner", ["trees", "blend", "trees + 1 blend"])
+@pytest.mark.parametrize("learned_with_texts", [True, False])
+def test_features_that_are_missing_or_new_when_serving_do_not_break_the_ranking(
+    past: Past, trained: Trained, winner: str, learned_with_texts: bool
+) -> None:
+    rich, bare = past, replace(world(texts=False), categories=past.categories[:, :0])
+    then, now = (rich, bare) if learned_with_texts else (bare, rich)
+    made = lists_at(then, 7.0, 7.0, 15, 1000, 1)["new"]
+    model, _ = _refit(winner, made.names, made, 20, PLAN, measure_shift(then))
+    for ranked in rank(replace(trained, models={"new": model}), now, np.arange(20), 5, repeats=False):
+        assert np.isfinite(ranked.pairs.score).all() and (np.bincount(ranked.pairs.row) == 5).all()
+        np.testing.assert_allclose(sum(ranked.parts.values()), ranked.pairs.score, atol=1e-9)
