@@ -14,6 +14,7 @@ from end_to_end.shop import tideline
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main_job")]
 TABLES = {
     "nightly_recommendations", "hourly_recommendations", "recommendations", "popular_recommendations",
+    "popular_by_category",
     "user_interests", "items", "intake", "quarantine_summary", "quality_metrics", "run_history",
 }  # fmt: skip
 

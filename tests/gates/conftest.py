@@ -75,10 +75,12 @@ def write_batch(
 
 
 WAREHOUSE = """
-create table run_settings as select 3 as top_k, false as repeats_allowed;
+create table run_settings as select 3 as top_k, false as repeats_allowed, null::integer as category_cap;
 create table dim_items as
-    select item_id, title, null::varchar as description, null::varchar as category, null::timestamp as available_from,
-        available_until::timestamp as available_until, available_until is null as is_available from items;
+    select item_id, title, null::varchar as description, 'hats' as category, null::timestamp as available_from,
+        available_until::timestamp as available_until, available_until is null as is_available,
+        false as is_blocked
+    from items;
 create table int_users__in_scope as select distinct user_id from events;
 create table dim_users as select user_id, count(*) as events from events group by user_id;
 create table long_window_behaviour as
@@ -96,6 +98,7 @@ create table user_item_history as
         arg_max(event_id, event_at) as last_event_id
     from events where item_id is not null group by all;
 create table popular_recommendations as select 1 as rank, 'i1' as item_id;
+create table popular_by_category as select 'hats' as category, 1 as rank, 'i1' as item_id;
 create table nightly_recommendations as
     with possible as (
         select users.user_id, items.item_id,

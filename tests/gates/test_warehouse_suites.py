@@ -54,6 +54,7 @@ RECOMMENDATIONS = {
     ),
     "unknown_items": (f"{ROWS} item_id = 'i9' where user_id = 'u1' and rank = 3", 1),
     "unavailable_items": (f"{ROWS} item_id = 'i6' where user_id = 'u1' and rank = 3", 1),
+    "blocked_items": ("update dim_items set is_blocked = true where item_id = 'i1'", 4),
     "seen_items": (f"{ROWS} item_id = 'i1' where user_id = 'u1' and rank = 3", 1),
 }
 
@@ -140,12 +141,35 @@ def test_an_hour_without_anybody_passes(made: SimpleNamespace, settings: Setting
     )
     run = made.warehouse(made.run(settings.root, "hourly", base="nightly-20001122T000000Z-0123abcd"), emptied)
     assert check("behaviour", run, settings)["not_measured"] == 1
-    assert check("recommendations", run, settings)["not_measured"] == 2
+    assert check("recommendations", run, settings)["not_measured"] == 3
 
 
 def test_where_repeats_are_allowed_seen_items_are_no_fault(made: SimpleNamespace, settings: Settings) -> None:
     breakage = f"update run_settings set repeats_allowed = true; {RECOMMENDATIONS['seen_items'][0]}"
     assert check("recommendations", made.warehouse(made.run(settings.root), breakage), settings)["warnings"] == 0
+
+
+def test_a_capped_list_may_be_shorter(made: SimpleNamespace, settings: Settings) -> None:
+    capped = "update run_settings set category_cap = 2; delete from nightly_recommendations where rank = 3"
+    assert check("recommendations", made.warehouse(made.run(settings.root), capped), settings)["warnings"] == 0
+
+
+def test_a_capped_list_is_not_shorter_than_the_cap(
+    made: SimpleNamespace, settings: Settings, failures: Failures
+) -> None:
+    capped = "update run_settings set category_cap = 2; delete from nightly_recommendations where rank > 1"
+    run = made.warehouse(made.run(settings.root), capped)
+    assert set(failures("recommendations", run)) == {"users_short_of_rows"}
+
+
+def test_blocked_items_are_not_missed(made: SimpleNamespace, settings: Settings) -> None:
+    gone = (
+        "update dim_items set is_blocked = true where item_id in "
+        "(select item_id from nightly_recommendations where rank = 3);"
+        "delete from nightly_recommendations where item_id in (select item_id from dim_items where is_blocked);"
+        "delete from popular_recommendations; delete from popular_by_category"
+    )
+    assert check("recommendations", made.warehouse(made.run(settings.root), gone), settings)["warnings"] == 2
 
 
 def test_a_user_for_whom_no_item_is_left_needs_no_rows(made: SimpleNamespace, settings: Settings) -> None:

@@ -25,6 +25,7 @@ TABLES = {
     "nightly_recommendations": f"{ddl(SCORED)}, {TAIL}",
     "hourly_recommendations": f"{ddl(SCORED)}, {TAIL}",
     "popular_recommendations": f"rank integer, item_id varchar, title varchar, category varchar, score double, {TAIL}",
+    "popular_by_category": f"category varchar, rank integer, item_id varchar, title varchar, {TAIL}",
     "user_interests": "user_id varchar, long_events bigint, short_events bigint, gate double, "
     f"last_event_at timestamp, {TAIL}",
     "items": f"item_id varchar, title varchar, is_available boolean, {TAIL}",
@@ -136,6 +137,9 @@ def write_warehouse(run: Run, scores: Mapping[str, float], top: int, title: str)
             connection.execute(
                 "insert into popular_recommendations values (?, ?, ?, null, 1.0, ?, ?)",
                 [rank, f"item{rank}", title, *tail],
+            )
+            connection.execute(
+                "insert into popular_by_category values ('hats', ?, ?, ?, ?, ?)", [rank, f"item{rank}", title, *tail]
             )
             connection.execute("insert into items values (?, ?, true, ?, ?)", [f"item{rank}", title, *tail])
         connection.execute("insert into run_accounting values (46, 1, 2, 4, 5, 7, 8, 10, 9)")

@@ -14,7 +14,14 @@ settings as (
         {{ setting_sql('late_lookback_days', 'double') }} as late_lookback_days,
         {{ setting_sql('repeats_allowed', 'boolean') }} as repeats_allowed,
         {{ setting_sql('top_k', 'integer') }} as top_k,
-        {{ setting_sql('default_event_weight', 'decimal(18, 6)') }} as default_event_weight
+        {{ setting_sql('default_event_weight', 'decimal(18, 6)') }} as default_event_weight,
+        {{ setting_list('blocked_items') }} as blocked_items,
+        {{ setting_list('blocked_categories') }} as blocked_categories,
+        {{ setting_sql('category_cap', 'integer', least=1) }} as category_cap,
+        {{ setting_factors('boosts') }} as boosts,
+        {{ setting_sql('diversity', 'double', least=0, most=1) }} as diversity,
+        {{ setting_sql('exploration_share', 'double', least=0, most=1) }} as exploration_share,
+        {{ setting_sql('exploration_days', 'double', least=0) }} as exploration_days
 )
 
 select

@@ -32,8 +32,9 @@ select
     format('{:016x}', getvariable('deliveries')) as batch_id
 from range(50000) as numbers (n);
 
-create table run_settings as select getvariable('top_k')::integer as top_k, true as repeats_allowed;
-create table dim_items as select *, true as is_available from lake.items;
+create table run_settings as
+    select getvariable('top_k')::integer as top_k, true as repeats_allowed, null::integer as category_cap;
+create table dim_items as select *, true as is_available, false as is_blocked from lake.items;
 create table dim_users as
     select user_id, count(*) as events from lake.events group by user_id;
 create table int_users__in_scope as select user_id from dim_users;
@@ -70,6 +71,7 @@ from lake.events
 group by user_id, item_id;
 
 create table popular_recommendations as select 1 as rank, 'item-1' as item_id;
+create table popular_by_category as select 'category 1' as category, 1 as rank, 'item-1' as item_id;
 
 create table nightly_recommendations as
 select

@@ -60,7 +60,7 @@ MEASURES = (
     ),
     Measure(
         "users_short_of_rows",
-        "a user has top_k rows, or all available items that he may be shown",
+        "a user has top_k rows (with a category_cap, at least so many), or all items that he may be shown",
         "select user_id, count(*) from {layer} group by user_id having count(*) < (select top_k from run_settings)",
     ),
     Measure(
@@ -85,12 +85,25 @@ MEASURES = (
         "where available_from > {as_of} or available_until <= {as_of} group by item_id",
     ),
     Measure(
+        "blocked_items",
+        "no recommended item, and none of the popular ones, is blocked",
+        "select item_id, count(*) from "
+        "(select item_id from {layer} union all select item_id from popular_recommendations "
+        "union all select item_id from popular_by_category) "
+        "join dim_items using (item_id) where is_blocked group by item_id",
+    ),
+    Measure(
         "seen_items",
         "where repeats are not allowed, no recommended item is in the user's history",
         "select user_id, item_id from {layer} semi join user_item_history using (user_id, item_id)",
     ),
     Measure(
         "popular_rows", "there are recommendations for unknown users", "select count(*) from popular_recommendations"
+    ),
+    Measure(
+        "popular_by_category_rows",
+        "where items have categories, there are popular items by category",
+        "select count(*) from popular_by_category",
     ),
 )
 

@@ -9,7 +9,8 @@ layer as (
 settings as (
     select
         top_k,
-        repeats_allowed
+        repeats_allowed,
+        category_cap
     from run_settings
 ),
 
@@ -33,12 +34,18 @@ available as (
     where coalesce(available_from <= $as_of, true) and coalesce(available_until > $as_of, true)
 ),
 
+-- What may be shown at all.
+allowed as (
+    select item_id from dim_items
+    where not is_blocked and item_id in (select available.item_id from available)
+),
+
 seen as (
     select
         user_id,
         count(*) as items
     from user_item_history
-    semi join available using (item_id)
+    semi join allowed using (item_id)
     group by user_id
 ),
 
@@ -80,6 +87,18 @@ of_items as (
     anti join available on layer.item_id = available.item_id
 ),
 
+of_blocked as (
+    select count(*) as blocked_items
+    from (
+        select item_id from layer
+        union all
+        select item_id from popular_recommendations
+        union all
+        select item_id from popular_by_category
+    )
+    semi join (select item_id from dim_items where is_blocked) using (item_id)
+),
+
 of_seen as (
     select count(*) as seen_items
     from layer
@@ -104,7 +123,9 @@ of_users as (
             coalesce(listed.rows, 0) as rows,
             least(
                 settings.top_k,
-                (select count(*) from available) - if(settings.repeats_allowed, 0, coalesce(seen.items, 0))
+                -- So many items keep to a cap whatever their categories are.
+                coalesce(settings.category_cap, settings.top_k),
+                (select count(*) from allowed) - if(settings.repeats_allowed, 0, coalesce(seen.items, 0))
             ) as possible
         from dim_users
         cross join settings
@@ -125,9 +146,15 @@ select
     if($nightly, rows, null) as recommended_rows,
     of_rows.* exclude (rows),
     of_items.*,
+    of_blocked.*,
     of_seen.*,
     of_ranks.*,
     of_users.*,
     of_citations.*,
-    if($nightly, (select count(*) from popular_recommendations), null) as popular_rows
-from of_rows, of_items, of_seen, of_ranks, of_users, of_citations
+    if($nightly, (select count(*) from popular_recommendations), null) as popular_rows,
+    if(
+        $nightly and exists(select 1 from dim_items semi join allowed using (item_id) where category is not null),
+        (select count(*) from popular_by_category),
+        null
+    ) as popular_by_category_rows
+from of_rows, of_items, of_blocked, of_seen, of_ranks, of_users, of_citations

@@ -46,7 +46,7 @@ def measure(desk: duckdb.DuckDBPyConnection, run: Run) -> Layer:
     # Not intake and quarantine: they grow with every batch that lands, without a result changing.
     content = [table, "built.user_interests"]
     if run.kind == "nightly":
-        content += ["built.popular_recommendations", "built.items"]
+        content += ["built.popular_recommendations", "built.popular_by_category", "built.items"]
     rows, users = _one(desk, f"select count(*), count(distinct user_id) from {table}")
     return Layer(
         rows=rows,

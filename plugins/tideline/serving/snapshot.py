@@ -83,7 +83,7 @@ def replace_users(desk: duckdb.DuckDBPyConnection, run: Run, *, has_night: bool)
         )
     if not has_night and newest and newest[0] <= utc(run.window.as_of):
         # Hours before the first nightly build their own item tables, and the last hour's know the most.
-        for table in ("items", "popular_recommendations"):
+        for table in ("items", "popular_recommendations", "popular_by_category"):
             copy_table(desk, "built", table)
     _take_larger_intake(desk)
 

@@ -22,6 +22,7 @@ ORDER = {
     "hourly_recommendations": "user_id, rank",
     "user_interests": "user_id",
     "popular_recommendations": "rank",
+    "popular_by_category": "category, rank",
     "items": "item_id",
     "intake": "batch_id",
     "quarantine_summary": "batch_id, rule",

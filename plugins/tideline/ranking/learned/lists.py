@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.lookahead import map_ahead
 from tideline.ranking.learned.features import assemble, describe, prepare
 from tideline.ranking.learned.past import Indices, Past
 
@@ -106,7 +107,9 @@ def active_users(past: Past, days: float, horizon: float) -> Indices:
     return users[known[users]]
 
 
-def lists_at(past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int) -> dict[str, Lists]:
+def lists_at(
+    past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int, threads: int = 1
+) -> dict[str, Lists]:
     """Make the lists of a cutoff so many days before `as_of`, for modes `repeats` and `new`.
 
     Everything but the labels comes from `past.before(days)`, by the code that serves.
@@ -119,16 +122,19 @@ def lists_at(past: Past, days: float, horizon: float, depth: int, most_users: in
     later_user, later_item = past.within(days - horizon, days)
     key = later_user * past.items + later_item
     old = np.isin(key, earlier.user * past.items + earlier.item)
-    parts: dict[str, list[Lists]] = {"repeats": [], "new": []}
-    for first in range(0, users.size, prepared.block):
+
+    def work(first: int) -> dict[str, Lists]:
         some = users[first : first + prepared.block]
         block = describe(prepared, some, None, depth, repeats=True)
+        made = {}
         for mode, wanted in (("repeats", key), ("new", key[~old])):
             candidates, features, names = assemble(block, repeats=mode == "repeats")
-            label = np.isin(some[candidates.row] * past.items + candidates.item, wanted)
-            total = np.bincount(
-                np.searchsorted(some, wanted[np.isin(wanted // past.items, some)] // past.items), minlength=some.size
-            )
-            made = Lists(features, label.astype(np.float32), candidates.row, total, np.full(some.size, days), names)
-            parts[mode].append(made.some(total > 0))
-    return {mode: join(made) for mode, made in parts.items() if made}
+            label = np.isin(some[candidates.row] * past.items + candidates.item, wanted).astype(np.float32)
+            owner = wanted[np.isin(wanted // past.items, some)] // past.items
+            total = np.bincount(np.searchsorted(some, owner), minlength=some.size)
+            lists = Lists(features, label, candidates.row, total, np.full(some.size, days), names)
+            made[mode] = lists.some(total > 0)
+        return made
+
+    blocks = list(map_ahead(work, range(0, users.size, prepared.block), threads))
+    return {mode: join([block[mode] for block in blocks]) for mode in ("repeats", "new")} if blocks else {}

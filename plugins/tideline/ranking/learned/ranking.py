@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.lookahead import map_ahead
 from tideline.ranking.learned.features import Prepared, assemble, describe, prepare
 from tideline.ranking.learned.model import Model
 from tideline.ranking.learned.past import Indices, Past
@@ -112,9 +113,12 @@ def score(
         raise ValueError(f"k must be at least 1, got {k}")
     users = np.where(users < 0, prepared.past.users, users)
     depth = max(trained.plan.depth, k)
-    for first in range(0, users.size, prepared.block):
+
+    def work(first: int) -> Scored:
         some = users[first : first + prepared.block]
-        yield _score_block(trained, prepared, some, first, k, depth, allowed, repeats and trained.repeats)
+        return _score_block(trained, prepared, some, first, k, depth, allowed, repeats and trained.repeats)
+
+    yield from map_ahead(work, range(0, users.size, prepared.block), trained.plan.threads)
 
 
 def _score_block(

@@ -51,10 +51,11 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[n
         himself = pool[place] == number
         distance[np.flatnonzero(himself), place[himself]] = np.inf
         nearest = np.argpartition(distance, sorted({near - 1, k - 1}), axis=1)
-        many, few = (_selection(np.sort(nearest[:, :count], axis=1), pool.size) for count in (k, near))
+        some = ((k, (1 - ALPHA) / k), (near, 1 / near))
+        many, few = (_selection(nearest[:, :count], pool.size, value) for count, value in some)
         nobody = np.diff(held.indptr) == 0  # who has had nothing has no neighbours
-        scores = [ALPHA * held + (many @ pooled) * ((1 - ALPHA) / k), few @ pooled / near, few @ pooled_recent / near]
-        dense = [part.toarray().astype(np.float32) for part in scores]
+        dense = [(weights @ of).toarray() for weights, of in ((many, pooled), (few, pooled), (few, pooled_recent))]
+        dense[0] += ALPHA * held.toarray()
         for part in dense:
             part[nobody] = 0
         return dense
@@ -82,9 +83,9 @@ def user_vectors(past: Past) -> Any:
     return matrix
 
 
-def _selection(rows: Indices, columns: int) -> Any:
+def _selection(rows: Indices, columns: int, value: float) -> Any:
     from scipy.sparse import csr_array
 
     count, k = rows.shape
-    ones = np.ones(rows.size, dtype=np.float32)
-    return csr_array((ones, rows.ravel(), np.arange(count + 1) * k), shape=(count, columns))
+    values = np.full(rows.size, value, dtype=np.float32)
+    return csr_array((values, rows.ravel(), np.arange(count + 1) * k), shape=(count, columns))
