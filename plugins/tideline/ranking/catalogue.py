@@ -22,7 +22,7 @@ class Catalogue:
     category: pa.Array
     """As in the catalogue: several joined by `|`; null without."""
     available: NDArray[np.bool_]
-    """Whether the item may be shown at `as_of`."""
+    """Whether the item may be shown at `as_of`: it is available, and no rule blocks it."""
 
     @property
     def size(self) -> int:

@@ -20,6 +20,7 @@ from tideline.ranking.learned.past import Interests, Past
 from tideline.ranking.learned.store import load
 from tideline.ranking.learned.training import Trained, untrained
 from tideline.ranking.plan import RankingError, RankingPlan, load_plan
+from tideline.ranking.rules import ItemFacts, Rules, load_rules, read_categories
 from tideline.run import Run
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class Inputs:
     user_id: pa.Array
     catalogue: Catalogue
     user_vectors: Path
+    rules: Rules
+    facts: ItemFacts
 
     def block(self, first: int, last: int) -> Prepared:
         """Prepare users `first` to `last`, numbered from 0."""
@@ -72,14 +75,24 @@ def load_inputs(run: Run) -> Inputs:
         knowledge = load_knowledge(base / KNOWLEDGE)
         known = numbers(pa.chunked_array([loaded.user_id]), read_users(run.base_tables or run.tables))
         past = replace(past, known_as=np.append(known, -1))
+    plan = load_plan(run)
+    catalogue = load_catalogue(item_tables, loaded.item_id, loaded.available)
     return Inputs(
-        plan=load_plan(run),
+        plan=plan,
         trained=load_trained(run),
         knowledge=knowledge,
         past=past,
         user_id=loaded.user_id,
-        catalogue=load_catalogue(item_tables, loaded.item_id, loaded.available),
+        catalogue=catalogue,
         user_vectors=run.vectors / "user_vectors.parquet",
+        rules=load_rules(plan.settings),
+        facts=ItemFacts(
+            item_id=catalogue.item_id,
+            categories=read_categories(catalogue.category.to_pylist()),
+            vectors=past.vectors,
+            age=knowledge.item["item_age"],
+            allowed=catalogue.available,
+        ),
     )
 
 

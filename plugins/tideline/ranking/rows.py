@@ -40,8 +40,8 @@ class Listed:
     sources: Indices
     """Bits over `SOURCE_NAMES`."""
     cited: Cited
-    effects: list[list[tuple[str, str]]]
-    """Rules that changed the row: rule and effect."""
+    rules: pa.Array
+    """Column `rules`: what rules did to the row."""
     reasons: list[str]
 
 
@@ -64,7 +64,7 @@ def build_table(
         "long_score": pa.array(listed.long_score, from_pandas=True),
         "short_score": pa.array(listed.short_score, from_pandas=True),
         "score_parts": _score_parts(listed.parts, rows),
-        "rules": _rules(listed.effects),
+        "rules": listed.rules,
         # An empty list of strings would be of type null.
         "reason": pa.array(listed.reasons, pa.string()),
         "because": _because(listed.cited, events, catalogue),
@@ -93,11 +93,6 @@ def _score_parts(parts: Parts, rows: int) -> pa.Array:
     values = np.stack(list(parts.values()), axis=1).ravel()
     pairs = pa.StructArray.from_arrays([names.cast(pa.string()), pa.array(values)], ["part", "value"])
     return pa.ListArray.from_arrays(_offsets(np.full(rows, width)), pairs)
-
-
-def _rules(effects: list[list[tuple[str, str]]]) -> pa.Array:
-    values = [[{"rule": rule, "effect": effect} for rule, effect in row] for row in effects]
-    return pa.array(values, scored_schema().field("rules").type)
 
 
 def _because(cited: Cited, events: Events, catalogue: Catalogue) -> pa.Array:

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from embeddings.settings import Settings
 from tideline.ranking.because import Windows, cite
@@ -18,8 +19,13 @@ from tideline.ranking.inputs import Inputs, load_inputs
 from tideline.ranking.learned.features import Prepared
 from tideline.ranking.learned.ranking import Scored, divide, score
 from tideline.ranking.reasons import write_reasons
-from tideline.ranking.rows import Listed, build_table, write_part
+from tideline.ranking.rows import EXPLORATION, SOURCE_NAMES, Listed, build_table, write_part
+from tideline.ranking.rules import Explorers, arrange, draw_seeds
+from tideline.ranking.rules import Scored as Candidates
 from tideline.run import Run
+
+REACH = 10
+"""Candidates that rules choose from, for each place of a list."""
 
 
 def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
@@ -75,37 +81,49 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
 
 def rank_block(inputs: Inputs, prepared: Prepared, events: Events, first: int, last: int) -> Listed:
     """Score the candidates of a block of users, arrange each list by the rules and say why each row is there."""
-    plan = inputs.plan
-    repeats = plan.repeats_allowed
-    blocks = list(
-        score(
-            inputs.trained,
-            prepared,
-            np.arange(last - first),
-            plan.top_k,
-            repeats=repeats,
-            allowed=inputs.catalogue.available,
-        )
+    plan, past = inputs.plan, prepared.past
+    users = np.arange(last - first)
+    blocks = score(
+        inputs.trained,
+        prepared,
+        users,
+        REACH * plan.top_k if inputs.rules.reorder else plan.top_k,
+        repeats=plan.repeats_allowed,
+        allowed=inputs.catalogue.available,
     )
-    pairs = _join(blocks)
-    parts = divide(inputs.trained, pairs, repeats=repeats)
+    pairs = _join(list(blocks))
+    explorers = Explorers(
+        seeds=draw_seeds(inputs.user_id[first:last].to_pylist(), plan.as_of),
+        fused=past.interests.fused[:-1],
+        had=past.pairs[users],
+    )
+    given = Candidates(pairs.row, pairs.item, pairs.score)
+    arranged = arrange(inputs.rules, given, inputs.facts, plan.top_k, explorers)
+    known = arranged.index >= 0
+    ranked = pairs.take(arranged.index[known])
+    parts = {
+        name: _spread(values, known)
+        for name, values in divide(inputs.trained, ranked, repeats=plan.repeats_allowed).items()
+    } | {"rules": arranged.rules_part}
     likeness = inputs.knowledge.lessons.get("item_knn", {}).get("likeness")
     windows = _windows(inputs.user_vectors, first, last)
-    cited = cite(events, windows, inputs.past.vectors, likeness, pairs.row, pairs.item, parts)
-    explored = np.zeros(pairs.row.size, dtype=bool)
-    reasons = write_reasons(events, inputs.catalogue, plan.trend_days, pairs.row, pairs.item, parts, cited, explored)
+    cited = cite(events, windows, inputs.past.vectors, likeness, arranged.user, arranged.item, parts)
+    reasons = write_reasons(
+        events, inputs.catalogue, plan.trend_days, arranged.user, arranged.item, parts, cited, ~known
+    )
+    sources = np.full(known.size, 1 << SOURCE_NAMES.index(EXPLORATION), dtype=np.int64)
+    sources[known] = ranked.sources
     return Listed(
-        user=pairs.row,
-        item=pairs.item,
-        rank=pairs.rank,
-        # Not the sum of the parts, which rounds otherwise: equal scores of trees would rise with the rank.
-        score=pairs.score,
+        user=arranged.user,
+        item=arranged.item,
+        rank=arranged.rank,
+        score=arranged.score,
         parts=parts,
-        long_score=_cosine(pairs, "text_long"),
-        short_score=_cosine(pairs, "text_short"),
-        sources=pairs.sources,
+        long_score=_cosine(ranked, "text_long", known),
+        short_score=_cosine(ranked, "text_short", known),
+        sources=sources,
         cited=cited,
-        effects=[[] for _ in range(pairs.row.size)],
+        rules=arranged.rules_column(),
         reasons=reasons,
     )
 
@@ -119,10 +137,17 @@ def _join(blocks: list[Scored]) -> Scored:
     return Scored(**joined, names=blocks[0].names, stranger=np.concatenate([block.stranger for block in blocks]))
 
 
-def _cosine(pairs: Scored, name: str) -> np.ndarray:
+def _spread(values: NDArray[np.float64], known: NDArray[np.bool_], rest: float = 0.0) -> NDArray[np.float64]:
+    """Return the values of known rows among all rows."""
+    spread = np.full(known.size, rest)
+    spread[known] = values
+    return spread
+
+
+def _cosine(pairs: Scored, name: str, known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the cosine behind a feature, which is moved by 1 so that 0 says that there is none; NaN there."""
     feature = pairs.column(name).astype(np.float64)
-    return np.where(feature > 0, np.clip(feature - 1, -1.0, 1.0), np.nan)
+    return _spread(np.where(feature > 0, np.clip(feature - 1, -1.0, 1.0), np.nan), known, np.nan)
 
 
 def _windows(file: Path, first: int, last: int) -> Windows:

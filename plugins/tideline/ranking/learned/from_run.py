@@ -30,7 +30,7 @@ class Loaded:
     item_id: pa.Array
     """Ids of the items, ascending."""
     available: NDArray[np.bool_]
-    """`[items]` whether an item may be recommended at the instant."""
+    """`[items]` whether an item may be recommended at the instant: it is available and not blocked."""
 
 
 def load_past(tables: Path, vectors: Path, as_of: datetime, item_tables: Path | None = None) -> Loaded:
@@ -69,11 +69,11 @@ def load_past(tables: Path, vectors: Path, as_of: datetime, item_tables: Path | 
         categories=multi_hot(items["category"]),
         vectors=read_vectors(vectors / "item_vectors.parquet", item_id),
     )
-    available = items["is_available"].to_numpy(zero_copy_only=False).astype(bool)
+    available = _may_be_shown(items)
     if item_tables:
-        present = pq.read_table(tables / "dim_items.parquet", columns=["item_id", "is_available"])
-        row = numbers(pa.chunked_array([item_id]), present["item_id"].cast(pa.string()).combine_chunks())
-        now = present["is_available"].to_numpy(zero_copy_only=False).astype(bool)
+        present = read_items(tables)
+        row = numbers(pa.chunked_array([item_id]), _ids(present["item_id"]))
+        now = _may_be_shown(present)
         available = np.where(row >= 0, now[row], False) if len(now) else np.zeros(len(item_id), dtype=bool)
     return Loaded(past, user_id, item_id, available)
 
@@ -85,7 +85,7 @@ def read_users(tables: Path) -> pa.Array:
 
 def read_items(tables: Path) -> pa.Table:
     """Return the run's items in the order of their ids."""
-    columns = ["item_id", "category", "available_from", "is_available"]
+    columns = ["item_id", "category", "available_from", "is_available", "is_blocked"]
     items = pq.read_table(tables / "dim_items.parquet", columns=columns)
     return items.take(pc.sort_indices(items["item_id"])).combine_chunks()
 
@@ -131,6 +131,14 @@ def days_before(as_of: datetime, moments: pa.ChunkedArray) -> NDArray[np.float64
     end = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of, "us")
     days: NDArray[np.float64] = (end - moments.cast(pa.timestamp("us")).to_numpy()) / np.timedelta64(1, "D")
     return days
+
+
+def _may_be_shown(items: pa.Table) -> NDArray[np.bool_]:
+    available, blocked = (
+        items[name].to_numpy(zero_copy_only=False).astype(bool) for name in ("is_available", "is_blocked")
+    )
+    may: NDArray[np.bool_] = available & ~blocked
+    return may
 
 
 def _ids(column: pa.ChunkedArray) -> pa.Array:

@@ -9,7 +9,6 @@ from tideline.ranking.rules.arrange import Arranged, Scored, arrange
 from tideline.ranking.rules.exploration import Explorers, draw_seeds
 from tideline.ranking.rules.facts import Categories, ItemFacts, read_categories
 from tideline.ranking.rules.settings import COLUMNS, Rules, RulesError, load_rules
-from tideline.ranking.rules.shown import excluded_keys, keep
 
 __all__ = [
     "COLUMNS",
@@ -22,8 +21,6 @@ __all__ = [
     "Scored",
     "arrange",
     "draw_seeds",
-    "excluded_keys",
-    "keep",
     "load_rules",
     "read_categories",
 ]

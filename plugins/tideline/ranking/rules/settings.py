@@ -52,6 +52,11 @@ class Rules:
         if wrong := {name: factor for name, factor in self.boosts.items() if not 0 < factor < math.inf}:
             raise RulesError(f"factors in boosts must be numbers above 0, got {wrong}")
 
+    @property
+    def reorder(self) -> bool:
+        """Whether a row below the first k may come into the list."""
+        return bool(self.category_cap is not None or self.boosts or self.diversity)
+
     def places(self, k: int) -> int:
         """Return how many of k places go to new items: floor(exploration_share * k)."""
         return math.floor(self.exploration_share * k + 1e-9)  # .29 * 100 is a little less than 29
