@@ -89,7 +89,7 @@ EVERY_PART = rank_by("text_long.share", "text_short.share", "text_fused.share", 
 )
 @pytest.mark.parametrize(("repeats", "gate"), [(False, 0.5), (True, 0.9)])
 def test_contributions_are_those_of_plain_loops_and_sum_to_their_parts(repeats, gate, ranker, make_run):
-    world = random_world(11, users=24, items=40, repeats_allowed=repeats, top_k=20, gate=gate)
+    world = random_world(11, users=15, items=40, repeats_allowed=repeats, top_k=20, gate=gate)
     inputs, events, listed, of_user = rank_all(make_run(world, ranker))
     summed = defaultdict(int)
     for number, user in enumerate(inputs.user_id.to_pylist()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ranking.worlds import AS_OF, World, random_world, rank_by
 
 from tideline import contracts
+from tideline.ranking.reasons import NEW
 from tideline.ranking.rows import SOURCE_NAMES
 
 
@@ -30,7 +31,9 @@ def check_rows(world, rows):
     assert set(by_user) <= set(world.in_scope)
     for user in world.in_scope:
         mine = by_user[user]
-        allowed = set(world.items) - world.unavailable - (set() if world.repeats_allowed else seen[user])
+        allowed = (
+            set(world.items) - world.unavailable - world.blocked - (set() if world.repeats_allowed else seen[user])
+        )
         assert len(mine) == min(world.top_k, len(allowed))
         assert [row["rank"] for row in mine] == list(range(1, len(mine) + 1))
         assert {row["item_id"] for row in mine} <= allowed
@@ -51,7 +54,7 @@ def check_rows(world, rows):
 
 @example(seed=1, repeats=True, top_k=40, items=60, user_block=5, texts=False, categories=True)
 @example(seed=2, repeats=False, top_k=40, items=60, user_block=5, texts=True, categories=True)
-@examples(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10_000),
     repeats=st.booleans(),
@@ -74,21 +77,21 @@ def test_scores_that_trees_make_equal_do_not_rise_with_the_rank(make_run, ranked
 
 
 def test_same_inputs_give_the_same_bytes_and_any_block_the_same_rows(ranker, make_run, ranked_rows):
-    world = random_world(7, users=40, items=60, repeats_allowed=True, top_k=20)
+    world = random_world(7, users=20, items=60, repeats_allowed=True, top_k=20)
     run = make_run(world, ranker)
-    first = ranked_rows(run, 11)
+    first = ranked_rows(run, 6)
     files = {file.name: file.read_bytes() for file in run.scored.iterdir()}
     assert len(files) == 4
-    assert ranked_rows(run, 11) == first
+    assert ranked_rows(run, 6) == first
     assert {file.name: file.read_bytes() for file in run.scored.iterdir()} == files
     assert ranked_rows(run, 1000) == first
     assert [file.name for file in run.scored.iterdir()] == ["part-00000.parquet"]
-    assert ranked_rows(make_run(world, ranker), 2) == first
+    assert ranked_rows(make_run(world, ranker), 3) == first
 
 
 @pytest.mark.xfail(reason="sources/text.py: a product with one row rounds otherwise than with more", strict=True)
 def test_a_block_of_one_user_changes_no_row(make_run, ranked_rows):
-    run = make_run(random_world(7, users=40, items=60, repeats_allowed=True, top_k=20))
+    run = make_run(random_world(7, users=8, items=60, repeats_allowed=True, top_k=20))
     assert ranked_rows(run, 1) == ranked_rows(run, 1000)
 
 
@@ -97,6 +100,47 @@ def test_items_that_may_not_be_shown_take_no_place_in_a_list(make_run, ranked_ro
     events = [(f"e{number}", f"u{number % 90}", f"i{number % 90:03d}", "view", 5) for number in range(180)]
     world = World(events, [f"i{number:03d}" for number in range(200)], unavailable=frozenset(e[2] for e in events))
     check_rows(world, ranked_rows(make_run(world)))
+
+
+RULES = [
+    {"boosts": {"tea": 3.0, "item:i004": 0.2}},
+    {"diversity": 0.4},
+    {"exploration_share": 0.4, "exploration_days": 10.0},
+    {"boosts": {"coffee": 0.5}, "diversity": 0.2, "exploration_share": 0.2},
+]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=lambda rules: "+".join(rules))
+def test_the_laws_hold_under_rules_and_changed_rows_name_them(rules, make_run, ranked_rows):
+    plain = random_world(4, users=12, items=40, repeats_allowed=True, top_k=10)
+    plain = replace(
+        plain,
+        blocked=frozenset(["i001", "i002"]),
+        available_from={item: 5.0 if number % 4 else 90.0 for number, item in enumerate(plain.items)},
+    )
+    rows = ranked_rows(make_run(replace(plain, rules=rules)), 5)
+    check_rows(plain, rows)
+    named = {effect["rule"] for row in rows for effect in row["rules"]}
+    names = {"boosts": "boost", "diversity": "diversity", "exploration_share": "exploration"}
+    assert {names[setting] for setting in rules if setting in names} <= named <= {*names.values(), "score"}
+    for row in rows:
+        parts = {part["part"]: part["value"] for part in row["score_parts"]}
+        assert row["rules"] or parts["rules"] == 0
+        assert ("exploration" in row["candidate_sources"]) == (row["reason"] == NEW)
+
+
+def test_a_cap_bounds_each_category(make_run, ranked_rows):
+    world = random_world(4, users=12, items=40, repeats_allowed=True, top_k=6, rules={"category_cap": 2})
+    rows = ranked_rows(make_run(world))
+    for user in world.in_scope:
+        listed = Counter(
+            name.strip()
+            for row in rows
+            if row["user_id"] == user
+            for name in world.categories.get(row["item_id"], "").split("|")
+        )
+        assert all(count <= 2 for name, count in listed.items() if name)
+    assert rows
 
 
 def test_columns_are_those_of_the_contract(make_run, ranked_rows):

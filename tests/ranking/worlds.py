@@ -21,6 +21,14 @@ from tideline.window import window_ending
 
 AS_OF = datetime(2020, 6, 1)
 MODEL = "test-encoder"
+NO_RULES = {
+    "category_cap": None,
+    "boosts": {},
+    "diversity": 0.0,
+    "exploration_share": 0.0,
+    "exploration_days": 28.0,
+}
+RULE_TYPES = (pa.int32(), pa.map_(pa.string(), pa.float64()), pa.float64(), pa.float64(), pa.float64())
 
 
 @dataclass
@@ -32,6 +40,7 @@ class World:
     vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
     texts: Mapping[str, Sequence[float]] = field(default_factory=dict)
     unavailable: frozenset[str] = frozenset()
+    blocked: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
     available_from: Mapping[str, float] = field(default_factory=dict)
@@ -42,6 +51,8 @@ class World:
     short_days: float = 7.0
     long_days: float = 365.0
     trend_days: float = 7.0
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """Columns of `run_settings` that differ from `NO_RULES`."""
     users: Iterable[str] | None = None
     """Users in scope; None: those with events."""
 
@@ -90,21 +101,29 @@ def write_run(
             world.categories.get(item),
             moment(world.available_from.get(item)),
             item not in world.unavailable,
+            item in world.blocked,
         )
         for item in sorted(world.items)
     ]
-    columns = ("item_id", "title", "category", "available_from", "is_available")
-    _write(run, "dim_items", columns, (pa.string(),) * 3 + (pa.timestamp("us"), pa.bool_()), items)
-    columns = ("as_of", "top_k", "repeats_allowed", "trend_days")
-    row = (as_of, world.top_k, world.repeats_allowed, world.trend_days)
-    _write(run, "run_settings", columns, (pa.timestamp("us"), pa.int32(), pa.bool_(), pa.float64()), [row])
+    columns = ("item_id", "title", "category", "available_from", "is_available", "is_blocked")
+    _write(run, "dim_items", columns, (pa.string(),) * 3 + (pa.timestamp("us"), pa.bool_(), pa.bool_()), items)
+    rules = {**NO_RULES, **world.rules}
+    columns = ("as_of", "top_k", "repeats_allowed", "trend_days", *rules)
+    row = (as_of, world.top_k, world.repeats_allowed, world.trend_days, *rules.values())
+    types = (pa.timestamp("us"), pa.int32(), pa.bool_(), pa.float64(), *RULE_TYPES)
+    _write(run, "run_settings", columns, types, [row])
     write_vectors(run, world)
     return run
 
 
 def _write(run: Run, name: str, columns: Sequence[str], types: Sequence[pa.DataType], rows: list[tuple]) -> None:
     values = zip(*rows, strict=True) if rows else [()] * len(columns)
-    arrays = [pa.array(list(value)).cast(kind) for value, kind in zip(values, types, strict=True)]
+    arrays = [
+        pa.array([list(cell.items()) if isinstance(cell, dict) else cell for cell in value], kind)
+        if pa.types.is_map(kind)
+        else pa.array(list(value)).cast(kind)
+        for value, kind in zip(values, types, strict=True)
+    ]
     pq.write_table(pa.table(dict(zip(columns, arrays, strict=True))), run.tables / f"{name}.parquet")
 
 
