@@ -93,6 +93,9 @@ create table short_window_behaviour as
         event_text is not null as has_text, 1::decimal(18, 6) as weight, 1::decimal(18, 9) as decay_weight,
         timestamp '2000-11-16' as window_starts_at, timestamp '2000-11-23' as window_ends_at
     from events where event_at >= '2000-11-16';
+create table user_events as
+    select user_id, item_id, event_id, event_type, event_at::timestamp as event_at, 1::decimal(18, 6) as weight
+    from events where item_id is not null;
 create table user_item_history as
     select user_id, item_id, count(*) as events, max(event_at)::timestamp as last_event_at,
         arg_max(event_id, event_at) as last_event_id
