@@ -128,6 +128,14 @@ def test_the_query_shows_the_rows_concerned(made: SimpleNamespace, settings: Set
         assert {row[1] for row in connection.execute(query).fetchall()} == {"e3", "e4"}
 
 
+def test_an_event_before_both_windows_may_be_cited(made: SimpleNamespace, settings: Settings) -> None:
+    check(
+        "recommendations",
+        made.warehouse(made.run(settings.root), "delete from long_window_behaviour where event_id = 'e3'"),
+        settings,
+    )
+
+
 def test_an_hour_without_anybody_passes(made: SimpleNamespace, settings: Settings) -> None:
     emptied = "".join(
         f"delete from {table};"
