@@ -82,6 +82,8 @@ create table dim_items as
         false as is_blocked
     from items;
 create table int_users__in_scope as select distinct user_id from events;
+create table int_events__in_scope as
+    select event_id, user_id, item_id, event_type, event_at::timestamp as event_at from events;
 create table dim_users as select user_id, count(*) as events from events group by user_id;
 create table long_window_behaviour as
     select user_id, item_id, event_id, event_type, event_at::timestamp as event_at, event_value,
@@ -93,9 +95,6 @@ create table short_window_behaviour as
         event_text is not null as has_text, 1::decimal(18, 6) as weight, 1::decimal(18, 9) as decay_weight,
         timestamp '2000-11-16' as window_starts_at, timestamp '2000-11-23' as window_ends_at
     from events where event_at >= '2000-11-16';
-create table user_events as
-    select user_id, item_id, event_id, event_type, event_at::timestamp as event_at, 1::decimal(18, 6) as weight
-    from events where item_id is not null;
 create table user_item_history as
     select user_id, item_id, count(*) as events, max(event_at)::timestamp as last_event_at,
         arg_max(event_id, event_at) as last_event_id

@@ -61,10 +61,6 @@ select
 from lake.events
 where event_at >= getvariable('as_of') - interval 7 day;
 
-create table user_events as
-select user_id, item_id, event_id, event_type, event_at, 1::decimal(18, 6) as weight
-from lake.events;
-
 create table user_item_history as
 select
     user_id, item_id,
