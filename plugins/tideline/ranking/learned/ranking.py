@@ -15,7 +15,7 @@ from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.training import Trained
 
 Parts = dict[str, NDArray[np.float64]]
-"""By group of features, `base` among them, `[n]` each; added in this order they are the score."""
+"""By group of features, `base` among them, `[n]` each; they sum to the score, to rounding."""
 
 
 @dataclass(frozen=True)
