@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     memory_limit: str = Field("8GB", pattern=r"^\d+(\.\d+)?(MB|GB|TB)$", description="Memory limit of DuckDB.")
     user_block: int = Field(20_000, ge=1, description="Users ranked at a time; bounds the memory of ranking.")
     keep_generations: int = Field(5, ge=2, description="Published snapshots and run folders that are kept.")
+    keep_shown_days: int = Field(
+        14, ge=1, description="Days for which it is kept what each generation recommended, to join clicks to."
+    )
     task_retries: int = Field(2, ge=0, description="Retries of an Airflow task; `make run` retries nothing.")
     retry_seconds: int = Field(60, ge=0, description="Wait before a retry, in seconds.")
     ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")

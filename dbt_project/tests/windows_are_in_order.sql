@@ -9,5 +9,6 @@ where
     or history_half_life_days <= 0
     or late_lookback_days is null
     or late_lookback_days < 0
+    or not coalesce(click_through_days > 0, false)
     or top_k < 1
     or default_event_weight < 0

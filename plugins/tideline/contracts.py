@@ -93,6 +93,15 @@ SCORED = (
     Column("model_version", "varchar", "Ranker and encoder that made the row."),
 )
 
+SHOWN = (
+    Column("generation", "varchar", "The generation that recommended it."),
+    Column("user_id", "varchar", "The user."),
+    Column("item_id", "varchar", "The recommended item."),
+    Column("rank", "integer", "1-based position in the user's list."),
+    Column("candidate_sources", "varchar[]", "Candidate sources that proposed the item."),
+    Column("model_version", "varchar", "Ranker and encoder that made the row."),
+)
+
 RUN_HISTORY = (
     Column("generation", "varchar", "The generation that the run built."),
     Column("kind", "varchar", "nightly or hourly."),

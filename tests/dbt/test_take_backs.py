@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tideline import warehouse
+from tideline import contracts, warehouse
+from tideline.gates import GateError, check
 
 START = datetime(2024, 1, 1)
 
@@ -101,3 +102,31 @@ def test_what_takes_back_weighs_nothing_whatever_is_given(house):
     house.land("b", [purchase("u", "i", "2024-01-01")])
     with pytest.raises(warehouse.WarehouseError, match="what_takes_back_is_no_signal"):
         house.built("nightly", "2024-01-02", ["b"], vars={"event_type_weights": {"refund": 2.0}})
+
+
+def test_what_was_taken_back_or_has_not_happened_may_not_be_cited(house, write_rows):
+    at = START + timedelta(days=40)
+    events = [
+        {"event_id": "kept", **purchase("u1", "i1", START)},
+        {"event_id": "gone", **purchase("u1", "i2", START)},
+        {"event_id": "refund", **purchase("u1", "i2", START + timedelta(days=1), kind="refund")},
+        {"event_id": "at_as_of", **purchase("u1", "i3", at)},
+        {"event_id": "shown", **purchase("u1", "i3", START, kind="exposure")},
+    ]
+    house.land("b1", events)
+    run = house.built("nightly", at.isoformat(), ["b1"])
+    cited = [
+        {name: event[name] for name in ("event_id", "item_id", "event_type", "event_at")}
+        | {"event_at": min(event["event_at"], START), "part": "long", "contribution": 0.1}
+        for event in events
+    ]
+    row = {"user_id": "u1", "rank": 1, "item_id": "i1", "score": 0.0, "reason": "", "model_version": "m1"}
+    lists = {"score_parts": [{"part": "base", "value": 0.0}], "rules": [], "candidate_sources": ["popular"]}
+    write_rows(run.scored / "part-00000.parquet", contracts.SCORED, [{**row, **lists, "because": cited}])
+    warehouse.build_marts(run, house.settings)
+
+    with pytest.raises(GateError) as caught:
+        check("recommendations", run, house.settings)
+
+    rows = {outcome.measure.name: outcome.rows for outcome in caught.value.outcomes}
+    assert rows["citations_of_other_events"] == 4

@@ -82,6 +82,8 @@ create table dim_items as
         false as is_blocked
     from items;
 create table int_users__in_scope as select distinct user_id from events;
+create table int_events__in_scope as
+    select event_id, user_id, item_id, event_type, event_at::timestamp as event_at from events;
 create table dim_users as select user_id, count(*) as events from events group by user_id;
 create table long_window_behaviour as
     select user_id, item_id, event_id, event_type, event_at::timestamp as event_at, event_value,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 
 from embeddings.settings import Settings
@@ -46,6 +47,11 @@ RECOMMENDATIONS = {
         f"{ROWS} because = (select because from nightly_recommendations where user_id = 'u2' and rank = 1) "
         "where user_id = 'u1' and rank = 1",
         2,
+    ),
+    "citations_that_differ": (
+        f"{ROWS} because = list_transform(because, lambda e: struct_update(e, item_id := 'i6')) "
+        "where user_id = 'u3' and rank = 1",
+        1,
     ),
     "citations_not_before_as_of": (
         f"{ROWS} because = list_transform(because, lambda e: struct_update(e, event_at := timestamp '2000-11-23')) "
@@ -111,8 +117,6 @@ def test_the_error_says_what_to_look_at(made: SimpleNamespace, settings: Setting
 
 @pytest.mark.parametrize("module", [behaviour, recommendations])
 def test_every_query_to_look_further_runs(made: SimpleNamespace, module: object, settings: Settings) -> None:
-    import duckdb
-
     run = made.warehouse(made.run(settings.root))
     for measure in module.MEASURES:  # type: ignore[attr-defined]
         with duckdb.connect() as connection:
@@ -120,12 +124,45 @@ def test_every_query_to_look_further_runs(made: SimpleNamespace, module: object,
 
 
 def test_the_query_shows_the_rows_concerned(made: SimpleNamespace, settings: Settings, failures: Failures) -> None:
-    import duckdb
-
     run = made.warehouse(made.run(settings.root), RECOMMENDATIONS["citations_of_other_events"][0])
     query = failures("recommendations", run)["citations_of_other_events"].query
     with duckdb.connect() as connection:
         assert {row[1] for row in connection.execute(query).fetchall()} == {"e3", "e4"}
+
+
+CITED_BY_U3 = (
+    f"{ROWS} because = list_transform(because, lambda e: struct_update(e, {{}})) where user_id = 'u3' and rank = 1"
+)
+
+
+@pytest.mark.parametrize(
+    ("breakage", "names"),
+    [
+        (CITED_BY_U3.format("event_id := 'e99'"), {"citations_of_other_events"}),  # invented
+        (CITED_BY_U3.format("event_id := 'e1'"), {"citations_of_other_events"}),  # of another user
+        # At as_of: the warehouse knows no such event, whatever time the row tells.
+        ("delete from int_events__in_scope where event_id = 'e5'", {"citations_of_other_events"}),
+        (
+            CITED_BY_U3.format("event_at := timestamp '2000-11-23'"),
+            {"citations_not_before_as_of", "citations_that_differ"},
+        ),
+        (CITED_BY_U3.format("event_at := null::timestamp"), {"citations_not_before_as_of", "citations_that_differ"}),
+        (CITED_BY_U3.format("event_at := timestamp '2000-11-22'"), {"citations_that_differ"}),
+        (CITED_BY_U3.format("item_id := 'i1'"), {"citations_that_differ"}),
+        (CITED_BY_U3.format("item_id := null::varchar"), {"citations_that_differ"}),
+        (CITED_BY_U3.format("event_type := 'view'"), {"citations_that_differ"}),
+    ],
+)
+def test_a_citation_must_tell_of_an_event_as_it_was(
+    made: SimpleNamespace, breakage: str, names: set[str], settings: Settings, failures: Failures
+) -> None:
+    failed = failures("recommendations", made.warehouse(made.run(settings.root), breakage))
+    assert set(failed) == names
+    with duckdb.connect() as connection:
+        for outcome in failed.values():
+            shown = connection.execute(outcome.query).fetchall()
+            connection.execute("use memory; detach warehouse")
+            assert len(shown) == outcome.rows
 
 
 def test_an_hour_without_anybody_passes(made: SimpleNamespace, settings: Settings) -> None:

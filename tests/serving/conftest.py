@@ -32,6 +32,8 @@ TABLES = {
     "intake": "batch_id varchar, source varchar, file varchar, rows_read bigint",
     "run_accounting": "accepted bigint, used_long bigint, used_short bigint, outside_windows bigint, "
     "not_yet_due bigint, too_late bigint, duplicates bigint, taken_back bigint, no_interest bigint",
+    "click_through": "subject varchar, exposures bigint, clicks bigint, clicks_without_exposure bigint, "
+    "click_through_rate double",
     "quarantine_summary": "batch_id varchar, file varchar, rule varchar, reason varchar, count bigint",
 }
 ROW = """

@@ -150,6 +150,6 @@ def test_killed_publishers_leave_readers_whole_and_a_rerun_repairs(busy_room):
         assert room.shown() == after_hour
         before = after_hour
     assert interrupted >= 4
-    names = r"current\.duckdb|fence|lock|generations|snap_.*\.duckdb|\.fence\.\d+\.part|\.current\.duckdb\.part"
+    names = r"current\.duckdb|fence|lock|generations|shown|snap_.*\.duckdb|\.fence\.\d+\.part|\.current\.duckdb\.part"
     assert all(re.fullmatch(names, path.name) for path in room.serving.iterdir())
     assert not list(room.settings.root.glob("runs/*/snapshot*"))

@@ -11,6 +11,7 @@ settings as (
         {{ setting_sql('short_half_life_days', 'double') }} as short_half_life_days,
         {{ setting_sql('history_half_life_days', 'double') }} as history_half_life_days,
         {{ setting_sql('trend_days', 'double') }} as trend_days,
+        {{ setting_sql('click_through_days', 'double') }} as click_through_days,
         {{ setting_sql('late_lookback_days', 'double') }} as late_lookback_days,
         {{ setting_sql('repeats_allowed', 'boolean') }} as repeats_allowed,
         {{ setting_sql('top_k', 'integer') }} as top_k,
@@ -39,6 +40,7 @@ select
     run_window.as_of - to_seconds(settings.short_window_days * 86400) as long_ends_at,
     run_window.as_of - to_seconds(settings.short_window_days * 86400) as short_starts_at,
     run_window.as_of as short_ends_at,
-    run_window.as_of - to_seconds(settings.trend_days * 86400) as trend_starts_at
+    run_window.as_of - to_seconds(settings.trend_days * 86400) as trend_starts_at,
+    run_window.as_of - to_seconds(settings.click_through_days * 86400) as click_through_starts_at
 from run_window
 cross join settings

@@ -8,10 +8,6 @@ from tideline.gates.measures import Measure, Value
 from tideline.run import Run
 
 TOLERANCE = 1e-6
-OWN_EVENTS = (
-    "(select user_id, event_id from long_window_behaviour union select user_id, event_id from short_window_behaviour "
-    "union select user_id, event_id from user_events)"
-)
 CITED = "(select user_id, event.* from (select user_id, unnest(because) as event from {layer}))"
 
 MEASURES = (
@@ -65,8 +61,16 @@ MEASURES = (
     ),
     Measure(
         "citations_of_other_events",
-        "because cites the user's own events only",
-        f"select * from {CITED} anti join {OWN_EVENTS} as own using (user_id, event_id)",
+        "because cites the user's own events of interest before as_of only",
+        f"select * from {CITED} anti join int_events__in_scope as own using (user_id, event_id)",
+    ),
+    Measure(
+        "citations_that_differ",
+        "because tells item, type and time of an event as they are",
+        "select cited.*, own.item_id as its_item_id, own.event_type as its_event_type, own.event_at as its_event_at "
+        f"from {CITED} as cited join int_events__in_scope as own using (user_id, event_id) "
+        "where (cited.item_id, cited.event_type, cited.event_at) "
+        "is distinct from (own.item_id, own.event_type, own.event_at)",
     ),
     Measure(
         "citations_not_before_as_of",

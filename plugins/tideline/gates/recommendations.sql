@@ -14,12 +14,15 @@ settings as (
     from run_settings
 ),
 
+-- Events of interest before as_of; what was taken back is not among them.
 own_events as (
-    select user_id, event_id from long_window_behaviour
-    union
-    select user_id, event_id from short_window_behaviour
-    union
-    select user_id, event_id from user_events
+    select
+        user_id,
+        event_id,
+        item_id,
+        event_type,
+        event_at
+    from int_events__in_scope
 ),
 
 cited as (
@@ -137,6 +140,11 @@ of_users as (
 of_citations as (
     select
         count(*) filter (where own_events.event_id is null) as citations_of_other_events,
+        count(*) filter (
+            where own_events.event_id is not null
+            and (cited.event.item_id, cited.event.event_type, cited.event.event_at)
+            is distinct from (own_events.item_id, own_events.event_type, own_events.event_at)
+        ) as citations_that_differ,
         count(*) filter (where coalesce(cited.event.event_at >= $as_of, true)) as citations_not_before_as_of
     from cited
     left join own_events on cited.user_id = own_events.user_id and cited.event.event_id = own_events.event_id

@@ -11,6 +11,7 @@ import duckdb
 
 from tideline.run import Run
 from tideline.serving.fingerprint import fingerprint
+from tideline.serving.shown import click_through
 from tideline.serving.tables import WarehouseIncompleteError
 
 
@@ -129,6 +130,7 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
     if (recall := ranked.get("index_recall")) is not None:
         measured.append(("index_recall", run.kind, float(recall), None))
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
+    measured += click_through(desk)
     return [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
 
 

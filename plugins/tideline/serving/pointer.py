@@ -3,6 +3,7 @@
 ```
 serving/current.duckdb -> snap_<generation>_<fence>.duckdb      the pointer, a relative symlink
 serving/generations/<generation>.json                           manifests
+serving/shown/<generation>.parquet                             what it recommended to whom, for some days
 serving/lock, serving/fence                                     the publishers' lock and the last fencing number
 ```
 

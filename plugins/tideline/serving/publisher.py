@@ -34,6 +34,7 @@ from tideline.serving.manifest import describe, read_manifest, write_manifest
 from tideline.serving.pointer import Snapshot, current_snapshot, serving_folder, swap
 from tideline.serving.recovery import move_logs_aside, present_snapshot
 from tideline.serving.retention import MARKER, clean_up
+from tideline.serving.shown import write_shown
 from tideline.serving.tables import attach, create_view, open_desk, transaction
 from tideline.serving.vectors import merge_vectors
 
@@ -67,6 +68,7 @@ def publish(run: Run, settings: Settings) -> Counts:
     with exclusive(run.path / "publish.lock", run.run_id), open_desk(run, settings) as desk:
         try:
             layer = measure(desk, run)
+            write_shown(desk, run)
             if run.kind == "nightly":
                 snapshot.build_afresh(desk, run)
             with publisher_lock(serving, run.generation) as lease:

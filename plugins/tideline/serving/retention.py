@@ -10,6 +10,7 @@ from embeddings.settings import Settings
 from tideline.run import RUN_ID
 from tideline.serving.manifest import Manifest, list_manifests
 from tideline.serving.pointer import current_snapshot, list_snapshots, serving_folder
+from tideline.serving.shown import forget_shown
 from tideline.serving.vectors import forget_vectors
 
 MARKER = "published.json"
@@ -20,7 +21,8 @@ def clean_up(settings: Settings, run_id: str) -> list[str]:
     """Delete old snapshots and run folders, under the publishers' lock; return the names of what was deleted.
 
     Kept are the current snapshot and the newest `keep_generations` others; the runs that built a kept generation or a
-    layer of the current one; every run that has not ended, and `run_id`; and the base of each of these. Manifests are
+    layer of the current one; every run that has not ended, and `run_id`; and the base of each of these. What a
+    generation showed is kept for `keep_shown_days` before the current one, and as long as its snapshot. Manifests are
     never deleted, nor is anything whose name is not ours. A reader that has a deleted snapshot open goes on reading it.
     """
     root = settings.root
@@ -40,6 +42,8 @@ def clean_up(settings: Settings, run_id: str) -> list[str]:
         forget_vectors(settings, manifests.values(), [*kept, *([current] if current else [])])
     wanted = {entry.run_id for name, entry in manifests.items() if name in generations} | {run_id}
     ended = {entry.run_id for entry in manifests.values()}
+    if current:
+        deleted += forget_shown(root, current.generation, generations, settings.keep_shown_days)
     for folder in _removable(root, wanted, ended):
         shutil.rmtree(folder, ignore_errors=True)
         deleted.append(folder.name)

@@ -71,7 +71,7 @@ def open_desk(run: Run, settings: Settings) -> Iterator[duckdb.DuckDBPyConnectio
         with duckdb.connect(config=config) as desk:
             attach(desk, run.warehouse, "built", read_only=True)
             found = "select table_name from duckdb_tables() where database_name = 'built' and schema_name = 'main'"
-            missing = {*ORDER, "run_accounting"} - {row[0] for row in desk.execute(found).fetchall()}
+            missing = {*ORDER, "run_accounting", "click_through"} - {row[0] for row in desk.execute(found).fetchall()}
             if missing:
                 raise WarehouseIncompleteError(
                     f"{run.warehouse} lacks {', '.join(sorted(missing))}: build the marts first"

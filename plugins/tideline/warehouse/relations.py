@@ -75,9 +75,10 @@ def prepare(run: Run, settings: Settings) -> None:
 
 
 def attach_results(run: Run, settings: Settings) -> None:
-    """Give dbt what Python made: the views `run.scored` and `run.user_gates`, and the intake of the pinned batches."""
+    """Give dbt what Python made: scored, shown and gates as views of schema `run`, and the intake of the batches."""
     from tideline.intake.quarantine import count_decided
     from tideline.intake.rules import sentence
+    from tideline.serving.shown import shown_files
 
     pinned = _pinned(run)
     with connect(run, settings) as connection:
@@ -85,6 +86,10 @@ def attach_results(run: Run, settings: Settings) -> None:
         gates = tuple(column for column in contracts.USER_VECTORS if column.name in ("user_id", "gate"))
         file = run.vectors / "user_vectors.parquet"
         _view(connection, "run.user_gates", gates, [file] if file.exists() else [])
+        named = connection.execute(
+            "select distinct generation from int_events__shown where generation is not null"
+        ).fetchall()
+        _view(connection, "run.shown", contracts.SHOWN, shown_files(run.root, (name for (name,) in named)))
         decided = count_decided(run.root, pinned)
         connection.execute(
             "create or replace table run.intake (batch_id varchar, source varchar, kind varchar, file varchar, "

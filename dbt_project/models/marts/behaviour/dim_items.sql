@@ -11,9 +11,10 @@ settings as (
     select * from {{ ref('run_settings') }}
 ),
 
+-- What was only shown is no item yet: a list must not grow by what somebody put on a page.
 seen as (
     select distinct item_id from events
-    where item_id is not null
+    where item_id is not null and event_type is distinct from 'exposure'
 )
 
 select
