@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,10 +51,11 @@ def singular_vectors(had: Had, dimension: int) -> Floats:
     vectors = np.zeros((items, dimension))
     if not size:
         return vectors
-    found = np.random.default_rng(_SEED).standard_normal((items, size))
-    for _ in range(_PASSES):
-        found = np.linalg.qr(_co_occurrence_times(had.matrix, found))[0]
-    squares, turn = np.linalg.eigh(_symmetric(found.T @ _co_occurrence_times(had.matrix, found)))
+    with one_thread():
+        found = np.random.default_rng(_SEED).standard_normal((items, size))
+        for _ in range(_PASSES):
+            found = np.linalg.qr(_co_occurrence_times(had.matrix, found))[0]
+        squares, turn = np.linalg.eigh(_symmetric(found.T @ _co_occurrence_times(had.matrix, found)))
     kept = min(dimension, int((squares > _LEAST_SQUARE).sum()))
     right = found @ turn[:, ::-1][:, :kept]
     right[had.users_of == 0] = 0
@@ -69,9 +71,23 @@ def fold_in(had: Had, vectors: Floats | NDArray[np.float32]) -> Floats:
     With the events that `V` is of this is `V` again, and always `V'` times the result is 1: what is new moves items
     within the frame, it never turns the frame itself. Memory as for `singular_vectors`.
     """
-    product = _co_occurrence_times(had.matrix, np.asarray(vectors, dtype=np.float64))
-    gram = _symmetric(np.asarray(vectors, dtype=np.float64).T @ product)
-    return np.asarray(product @ np.linalg.pinv(gram, rcond=_LEAST_SQUARE, hermitian=True))
+    frame = np.asarray(vectors, dtype=np.float64)
+    with one_thread():
+        product = _co_occurrence_times(had.matrix, frame)
+        inverse = np.linalg.pinv(_symmetric(frame.T @ product), rcond=_LEAST_SQUARE, hermitian=True)
+        return np.asarray(product @ inverse)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep linear algebra to one thread: the same bits on any number of cores.
+
+    Decompositions of such tall matrices wait for every thread at every few columns: on two cores with other work, two
+    threads took seven times as long as one.
+    """
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _co_occurrence_times(matrix: Any, vectors: Floats) -> Floats:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embeddings.co_occurrence import fold_in, singular_vectors, who_had_what
+from embeddings.co_occurrence import fold_in, one_thread, singular_vectors, who_had_what
 
 Vectors = NDArray[np.float32]
 
@@ -143,9 +143,10 @@ def learn_space(user: NDArray[np.integer], item: NDArray[np.integer], text: Vect
     known = (had.users_of > 0) & text.any(axis=1)
     # An item counts the more the better its behaviour is known.
     trust = (had.users_of / (had.users_of + recipe.prior_users)).astype(np.float32)[known, None]
-    gram = text[known].T @ (trust * text[known]) + recipe.ridge * np.eye(text.shape[1], dtype=np.float32)
-    # Not scaled by the singular values, or the few directions that everybody shares would decide the cosine.
-    coefficients = np.linalg.solve(gram, text[known].T @ (trust * unit(vectors[known]))).astype(np.float32)
+    with one_thread():
+        gram = text[known].T @ (trust * text[known]) + recipe.ridge * np.eye(text.shape[1], dtype=np.float32)
+        # Not scaled by the singular values, or the few directions that everybody shares would decide the cosine.
+        coefficients = np.linalg.solve(gram, text[known].T @ (trust * unit(vectors[known]))).astype(np.float32)
     return Space(vectors, had.users_of, coefficients, recipe)
 
 
