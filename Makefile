@@ -21,6 +21,7 @@ ifdef VARS
 export TIDELINE_VARS := $(VARS)
 endif
 export TIDELINE_AS_OF := $(AS_OF)
+export TIDELINE_VERSION := $(VERSION)
 export TIDELINE_CUTOFF := $(CUTOFF)
 export TIDELINE_PEERS := $(PEERS)
 export TIDELINE_QUERY := $(QUERY)
@@ -31,12 +32,18 @@ export TIDELINE_ROWS := $(ROWS)
 export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 
-.PHONY: run test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake bench-embed \
+.PHONY: run train models test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake bench-embed \
 	bench-windows bench-retrieval bench-fusion picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
 	@$(BIN)/python -m tideline run --hours "$(HOURS)" $${TIDELINE_AS_OF:+--as-of "$$TIDELINE_AS_OF"}
+
+train: install
+	@$(BIN)/python -m tideline train $${TIDELINE_AS_OF:+--as-of "$$TIDELINE_AS_OF"}
+
+models: install
+	@$(BIN)/python -m tideline models "$(ACTION)" $${TIDELINE_VERSION:+--version "$$TIDELINE_VERSION"}
 
 up: install
 	@$(BIN)/python -m tideline up

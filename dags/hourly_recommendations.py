@@ -64,6 +64,7 @@ def hourly_recommendations() -> None:
         task(stages.embed_shard, queue="gpu", pool="gpu").partial(opened=opened).expand(shard=shards),
         # Every text may have its vector already: then there is no shard, and the run goes on.
         task(stages.collect_vectors, queue="warehouse", trigger_rule="none_failed")(opened),
+        task(stages.join_vectors, queue="warehouse")(opened),
         task(stages.fuse_interests, queue="warehouse")(opened),
         task(stages.rank, queue="warehouse")(opened),
         task(stages.build_marts, queue="warehouse")(opened),

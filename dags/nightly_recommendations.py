@@ -11,6 +11,7 @@ Recomputes behaviour, vectors and recommendations for **everyone** and commits t
 - `check_*`: a gate refused. The log names the expectation, what was observed and expected, the Data Docs page and a
   query to look further. The previous generation goes on serving. Mend the data, or the threshold in
   `plugins/tideline/gates/thresholds.yml`, and clear the run from `open_run`.
+- `join_vectors`: the space of the trained version is of another text model, or gone; the message names both.
 - `embed_shard`: clear its failed map indexes; finished shards are kept, also when the run is opened again.
 - anything else: clear the failed task; every stage starts from what the one before it left.
 
@@ -71,6 +72,7 @@ def nightly_recommendations() -> None:
         .expand(shard=shards),
         # Every text may have its vector already: then there is no shard, and the run goes on.
         task(stages.collect_vectors, queue="warehouse", trigger_rule="none_failed")(opened),
+        task(stages.join_vectors, queue="warehouse")(opened),
         task(stages.fuse_interests, queue="warehouse")(opened),
         task(stages.rank, queue="warehouse")(opened),
         task(stages.build_marts, queue="warehouse")(opened),

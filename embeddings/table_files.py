@@ -71,10 +71,11 @@ def _link_version(table: Path, version: int, target: Path) -> None:
             if file.is_file() and (folder != "data" or file.name.encode() in listed):
                 link = target / file.relative_to(table)
                 link.parent.mkdir(parents=True, exist_ok=True)
-                _link(file, link)
+                link_file(file, link)
 
 
-def _link(file: Path, link: Path) -> None:
+def link_file(file: Path, link: Path) -> None:
+    """Make a hard link to a file that never changes, or a copy where the file system has none."""
     try:
         link.hardlink_to(file)
     except FileNotFoundError:

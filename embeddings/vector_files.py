@@ -20,6 +20,15 @@ KEY_BYTES = 16
 """Bytes of a text's key."""
 PART = ".part"
 """Ending of a file that is being written."""
+ITEMS_FILE, EVENTS_FILE = "item_vectors.parquet", "event_vectors.parquet"
+TEXT = "text"
+"""Folder beside joined vector files: the vectors of text alone that they were made of."""
+
+
+def text_file(vectors: Path, name: str) -> Path:
+    """Return a run's file of vectors of text alone: in `text/`, or beside it in a run that joins nothing."""
+    kept = vectors / TEXT / name
+    return kept if kept.exists() else vectors / name
 
 
 def vector_schema(id_column: str, dimension: int, model_id: str, *, model_column: bool = False) -> pa.Schema:

@@ -24,11 +24,11 @@ from embeddings.behaviour import Window, read_window
 from embeddings.fusion.fixed import fuse
 from embeddings.fusion.learned import load_gate
 from embeddings.fusion.signals import gate_signals
+from embeddings.identity import vectors_id
 from embeddings.lookahead import map_ahead
-from embeddings.model import describe_model
 from embeddings.settings import Settings
 from embeddings.shares import Shares, cut_users
-from embeddings.vector_files import VectorFile, to_column, writing
+from embeddings.vector_files import EVENTS_FILE, ITEMS_FILE, VectorFile, to_column, writing
 
 USERS_A_BLOCK = 4096
 TEXTS_A_BLOCK = 1 << 16
@@ -52,6 +52,7 @@ def interest_vectors(
     settings: Settings,
     block: int = USERS_A_BLOCK,
     *,
+    model_id: str | None = None,
     gate_file: Path | None = None,
 ) -> dict[str, int | float | str]:
     """Write `user_vectors.parquet`: long, short and fused vectors, one row for each user of `dim_users`, by user id.
@@ -76,6 +77,8 @@ def interest_vectors(
         Written with each row; UTC.
     block
         Users at a time: a row group of the file.
+    model_id
+        The identity that the vectors must have, see `identity.vectors_id`. None: that of the settings' text model.
     gate_file
         A learned gate (`embeddings.fusion.learned`), which gives each user a weight of his own. None: the setting
         `fusion_gate` for everybody.
@@ -89,22 +92,21 @@ def interest_vectors(
     Raises
     ------
     ValueError
-        If the vectors are of another model than the settings', the gate (`GateError`) is of another model or knows
-        events after `as_of`, a weight is negative, not finite or too large to sum, or
-        a window has a user that `dim_users` lacks.
+        If the vectors are of another identity, the gate (`GateError`) is of other vectors or knows events after
+        `as_of`, a weight is negative, not finite or too large to sum, or a window has a user that `dim_users` lacks.
     """
     started = time.perf_counter()
-    model = describe_model(settings)
-    items = VectorFile(vectors / "item_vectors.parquet", "item_id")
-    texts = VectorFile(vectors / "event_vectors.parquet", "event_id")
+    model_id = model_id or vectors_id(settings, None)
+    items = VectorFile(vectors / ITEMS_FILE, "item_id")
+    texts = VectorFile(vectors / EVENTS_FILE, "event_id")
     for file in (items, texts):
-        if file.model != model.model_id:
+        if file.model != model_id:
             raise ValueError(
-                f"vectors are of model {file.model!r}, settings of {model.model_id!r}: embed the run again"
+                f"vectors are of {file.model!r}, the run's are to be {model_id!r}: embed the run again, from plan_texts"
             )
     learned = load_gate(gate_file) if gate_file else None
     if learned:
-        learned.check(as_of, model.model_id)
+        learned.check(as_of, model_id)
     known = pq.read_table(
         tables / "dim_users.parquet", columns=["user_id", "last_event_at"] if learned else ["user_id"]
     )
@@ -115,7 +117,7 @@ def interest_vectors(
     short = read_window(tables / "short_window_behaviour.parquet", users, items, texts, settings.threads)
     matrix = items.take(np.arange(len(items.ids)))
     moment = pa.scalar(as_of.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
-    schema = _schema(model.dimension)
+    schema = _schema(items.dimension)
 
     def work(block: _Block) -> pa.Table:
         long, long_norm = _mean(block.long)
@@ -139,7 +141,7 @@ def interest_vectors(
             pa.array(short_norm, mask=~has_short),
             pa.array(fused_norm, mask=~some),
             pa.repeat(moment, len(some)),
-            pa.repeat(pa.scalar(model.model_id), len(some)),
+            pa.repeat(pa.scalar(model_id), len(some)),
         ]
         return pa.table(columns, schema=schema)
 

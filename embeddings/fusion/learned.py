@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.fusion.signals import SIGNALS
+from embeddings.identity import without_frame
 
 
 class GateError(ValueError):
@@ -59,7 +60,7 @@ class Gate(NamedTuple):
                 f"the gate knows events up to {ends:%Y-%m-%d %H:%M}, the run is of {_aware(as_of):%Y-%m-%d %H:%M}: "
                 "train one on earlier events, or run without a gate"
             )
-        if self.card["model"] != model_id:
+        if self.card["model"] != without_frame(model_id):
             raise GateError(
                 f"the gate is for vectors of {self.card['model']!r}, the run's are of {model_id!r}: train it again"
             )
@@ -69,7 +70,7 @@ def save_gate(file: Path, network: Network, card: dict[str, Any]) -> None:
     """Write the weights to `file` (safetensors) and the card beside it (the same name with `.json`).
 
     The card gets the hash of the weights and the names of the signals; `training_data_end` (an aware ISO time) and
-    `model` must be in it. Both are renamed into place, the card last.
+    `model` (`identity.without_frame` of the vectors') must be in it. Both are renamed into place, the card last.
     """
     from safetensors.numpy import save
 

@@ -66,13 +66,16 @@ def interests_at(
 ) -> Interests:
     """Return the windows of `users` (ascending) as they were `back` days before the behaviour's `as_of`.
 
-    Only events older than that are looked at, `age > back`, and summed as those of a run are (`embeddings.shares`).
+    Only events older than that are looked at, `age > back`, weighted and summed as those of a run are
+    (`embeddings.shares`). An item whose vector is 0 has none.
     """
     mine = np.searchsorted(users, behaviour.user).astype(np.int32)
     inside = (mine < len(users)) & (behaviour.age > back)
     inside[inside] = users[mine[inside]] == behaviour.user[inside]
     events, mine = behaviour.at(inside), mine[inside]
     age = events.age - back
+    # The last entry is that of row -1.
+    item = np.append(np.where(items.any(axis=1), np.arange(len(items)), -1), -1).astype(np.int32)[events.item]
     long_from = spans.short_days if spans.long_ends_where_short_begins else 0.0
     found, norms, shares = [], [], []
     for newest, oldest, half_life in (
@@ -80,9 +83,11 @@ def interests_at(
         (0.0, spans.short_days, spans.short_half_life),
     ):
         own = (age > newest) & (age <= oldest)
-        decay = 1.0 if half_life is None else 0.5 ** (age[own] / half_life)
+        # As dbt's macros/decayed.sql does: from the end of the window, and never to nothing.
+        decay = 1.0 if half_life is None else 0.5 ** ((age[own] - newest) / half_life)
         weight = np.rint(events.weight[own] * decay * _BILLION).astype(np.int64)
-        numbered = Events(mine[own], events.item[own], events.text[own], weight)
+        weight[events.weight[own] > 0] = np.maximum(weight[events.weight[own] > 0], 1)
+        numbered = Events(mine[own], item[own], events.text[own], weight)
         numbered = numbered.at(np.argsort(numbered.user, kind="stable"))
         parts = sum_shares(
             numbered, len(users), np.arange(len(items), dtype=np.int32), np.arange(len(texts), dtype=np.int32)

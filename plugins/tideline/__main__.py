@@ -36,6 +36,11 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="the nightly DAG for one window, then some hours after it")
     run.add_argument("--as-of", default=None, help="end of the nightly window, a date or an ISO timestamp (UTC)")
     run.add_argument("--hours", type=int, default=3, help="hourly windows after it (default 3)")
+    train = commands.add_parser("train", help="the training DAG once, and whether its version became champion")
+    train.add_argument("--as-of", default=None, help="what lies before it is learned from (default: as of `run`)")
+    models = commands.add_parser("models", help="trained versions and champions: list, back, use")
+    models.add_argument("action", nargs="?", default="list", choices=("list", "back", "use"))
+    models.add_argument("--version", default=None, help="use: the version that is to be champion")
     commands.add_parser("up", help="start Airflow and its UI on 127.0.0.1")
     commands.add_parser("down", help="stop what `up` started")
     sql = commands.add_parser("sql", help="a read-only SQL prompt on what is published")
@@ -80,6 +85,14 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.run import run
 
         run(settings, options.as_of, options.hours)
+    elif options.command == "train":
+        from tideline.commands.train import train
+
+        train(settings, options.as_of)
+    elif options.command == "models":
+        from tideline.commands.models import run_models
+
+        run_models(settings, options.action, options.version)
     elif options.command == "up":
         from tideline.commands.up import up
 
@@ -140,7 +153,7 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     from embeddings.model import ModelError
-    from tideline.commands.run import RunError
+    from tideline.commands.dag_runs import RunError
     from tideline.commands.up import ServicesError
     from tideline.dbt import WarehouseError
     from tideline.intake import LandingError, LostRowsError, StagingError

@@ -60,13 +60,17 @@ USER_VECTORS = (
     Column("short_norm", "double", "The same for the short window."),
     Column("fused_norm", "double", "Norm of gate * long + (1 - gate) * short."),
     Column("as_of", "timestamp", "The instant the run may know up to."),
-    Column("model", "varchar", "The encoder's identity."),
+    Column("model", "varchar", "Identity of the vectors: encoder, and the version that joins behaviour."),
 )
 
 ITEM_VECTORS = (
     Column("item_id", "varchar", "The item."),
-    Column("vector", "float[]", "Unit vector of the item's text."),
-    Column("model", "varchar", "The encoder's identity."),
+    Column(
+        "vector",
+        "float[]",
+        "Unit vector of the item: of who had it and of its text where a trained version joins both, else of its text.",
+    ),
+    Column("model", "varchar", "Identity of the vectors: encoder, and the version that joins behaviour."),
 )
 
 SCORED = (

@@ -15,7 +15,7 @@ from embeddings.settings import Settings
 from tideline import __version__
 from tideline.window import Window
 
-RUN_ID = re.compile(r"^(nightly|hourly)-\d{8}T\d{6}Z-[0-9a-f]{8}$")
+RUN_ID = re.compile(r"^(nightly|hourly|training)-\d{8}T\d{6}Z-[0-9a-f]{8}$")
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,18 @@ class Run:
     model_version: str = ""
     """Ranker and encoder; set by `pin`."""
     model: str | None = None
-    """Trained version that fuses and ranks; None: nothing has been trained yet. Set by `pin`."""
+    """Trained version that joins, fuses and ranks: a folder below `<root>/models/`; of an hour, that of its base, of a
+    training the one to beat. None: nothing was trained."""
 
     @property
     def kind(self) -> str:
-        """`nightly` or `hourly`."""
+        """`nightly`, `hourly` or `training`."""
         return self.window.kind
+
+    @property
+    def of_everyone(self) -> bool:
+        """Whether everyone is in its scope, not only whoever was active."""
+        return self.kind != "hourly"
 
     @property
     def path(self) -> Path:
@@ -62,7 +68,7 @@ class Run:
 
     @property
     def vectors(self) -> Path:
-        """Folder of `item_vectors.parquet` and `user_vectors.parquet`."""
+        """Folder of `item_vectors.parquet`, `event_vectors.parquet` and `user_vectors.parquet`; text alone: `text/`."""
         return self.path / "vectors"
 
     @property
@@ -79,6 +85,22 @@ class Run:
     def base_tables(self) -> Path | None:
         """`tables` of the base nightly, if there is one."""
         return self.root / "runs" / self.base / "tables" if self.base else None
+
+    @property
+    def base_vectors(self) -> Path | None:
+        """`vectors` of the base nightly, if there is one."""
+        return self.root / "runs" / self.base / "vectors" if self.base else None
+
+    @property
+    def space(self) -> Path | None:
+        """Folder of the trained version's space of item vectors; None where it has none, and texts speak alone."""
+        folder = self.trained / "space" if self.trained else None
+        return folder if folder and folder.is_dir() else None
+
+    @property
+    def trained(self) -> Path | None:
+        """Folder of the trained version, if there is one."""
+        return self.root / "models" / self.model if self.model else None
 
     def save(self) -> None:
         """Write `run.json` atomically."""

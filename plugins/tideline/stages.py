@@ -17,6 +17,7 @@ from tideline.run import Run, load_run, name_generation, name_run
 from tideline.window import Window
 
 log = logging.getLogger(__name__)
+REPEATS = "repeats_allowed"
 
 
 def open_run(window: Window, token: str) -> str:
@@ -25,7 +26,9 @@ def open_run(window: Window, token: str) -> str:
     `token` tells two DAG runs of one window apart, so that each has a folder of its own.
     """
     settings = load_settings()
-    run = Run(name_run(window, token), window, settings.root, settings.source, vars=settings.vars)
+    # What is learned serves lists with repeats and without: it must not depend on which of them a run is asked for.
+    given = {name: value for name, value in settings.vars.items() if window.kind != "training" or name != REPEATS}
+    run = Run(name_run(window, token), window, settings.root, settings.source, vars=given)
     shutil.rmtree(run.path, ignore_errors=True)
     run.save()
     log.info("run %s: events before %s, window from %s to %s", run.run_id, window.as_of, window.start, window.end)
@@ -43,13 +46,17 @@ def take_in(run: Run, settings: Settings) -> Counts:
 
 
 def pin(run: Run, settings: Settings) -> Run:
-    """Fix what the run acts on: all batches of now, the base nightly of an hour, and the name of its generation.
+    """Fix what the run acts on: all batches of now, the base nightly of an hour, the trained version, and the name of
+    its generation.
 
     A batch is new if no committed run of an earlier `as_of` used it; where nothing was ever committed nothing is new.
+    An hour goes on with the version of its base, so that a user's lists do not change hands between two nights; any
+    other run takes the champion of its text model that knows nothing of `as_of` or later.
     """
     from embeddings.encoder import identify_model
     from tideline.dbt import digest_project
     from tideline.intake import list_batches
+    from tideline.models import champion_for
     from tideline.ranking import UNTRAINED
     from tideline.serving import manifest
 
@@ -59,12 +66,16 @@ def pin(run: Run, settings: Settings) -> Run:
     used = {batch for entry in earlier for batch in entry.batches}
     batches = tuple(batch["batch_id"] for batch in list_batches(settings.root))
     base = manifest.base_for(run, settings.root) if run.kind == "hourly" else None
+    text_model = identify_model(settings)
+    champion = champion_for(settings.root, run.window.as_of, text_model)
+    model = base.model if base else champion.name if champion else None
     run = replace(
         run,
         batches=batches,
         new_batches=tuple(batch for batch in batches if batch not in used) if earlier else (),
         base=base.run_id if base else None,
-        model_version=f"{run.model or UNTRAINED}+{identify_model(settings)}",
+        model_version=f"{model or UNTRAINED}+{text_model}",
+        model=model,
     )
     extra = {
         "fusion_gate": settings.fusion_gate,
@@ -131,11 +142,39 @@ def collect_vectors(run: Run, settings: Settings) -> Counts:
 
 
 @stage
+def join_vectors(run: Run, settings: Settings) -> Counts:
+    """Join the vectors of text with behaviour in the space of the trained version; without one they stay."""
+    from embeddings.join import join_vectors
+
+    counts = join_vectors(
+        run.tables,
+        run.vectors,
+        settings,
+        model_id=_identity(run, settings),
+        space_folder=run.space,
+        base_vectors=run.base_vectors,
+        everyone=run.of_everyone,
+    )
+    return dict(counts)
+
+
+@stage
 def fuse_interests(run: Run, settings: Settings) -> Counts:
-    """Turn the windows into long, short and fused vectors, one row a user."""
+    """Turn the windows into long, short and fused vectors, one row a user; the gate is the trained version's."""
+    from embeddings.fusion.learned import GateError
     from embeddings.windows import interest_vectors
 
-    return dict(interest_vectors(run.tables, run.vectors, run.window.as_of, settings))
+    gate = run.trained / "gate.safetensors" if run.trained else None
+    model_id = _identity(run, settings)
+    if gate and gate.exists():
+        try:
+            counts = interest_vectors(
+                run.tables, run.vectors, run.window.as_of, settings, model_id=model_id, gate_file=gate
+            )
+            return {"gate": "learned", **counts}
+        except GateError as error:
+            log.warning("the fixed gate serves: %s", error)
+    return {"gate": "fixed", **interest_vectors(run.tables, run.vectors, run.window.as_of, settings, model_id=model_id)}
 
 
 @stage
@@ -144,6 +183,14 @@ def rank(run: Run, settings: Settings) -> Counts:
     from tideline.ranking import rank
 
     return dict(rank(run, settings))
+
+
+@stage
+def train_models(run: Run, settings: Settings) -> Counts:
+    """Learn a version from the run's past, and make it the champion if it is better. The last stage of a training."""
+    from tideline.training import train_version
+
+    return dict(train_version(run, settings))
 
 
 @stage
@@ -176,6 +223,12 @@ def has_users(opened: str) -> bool:
     with duckdb.connect(str(run.warehouse), read_only=True) as connection:
         row = connection.execute("select count(*) from int_users__in_scope").fetchone()
     return bool(row and row[0])
+
+
+def _identity(run: Run, settings: Settings) -> str:
+    from embeddings.identity import vectors_id
+
+    return vectors_id(settings, run.model if run.space else None)
 
 
 def _check(suite: str, run: Run, settings: Settings) -> Counts:

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-Kind = Literal["nightly", "hourly"]
+Kind = Literal["nightly", "hourly", "training"]
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?(Z|[+-]\d{2}:\d{2})?$"
-LENGTH: dict[Kind, timedelta] = {"nightly": timedelta(days=1), "hourly": timedelta(hours=1)}
+LENGTH: dict[Kind, timedelta] = {
+    "nightly": timedelta(days=1),
+    "hourly": timedelta(hours=1),
+    "training": timedelta(days=7),
+}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from tideline import airflow_home
 from tideline.commands.picture import README, draw, replace_picture
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-IDS = ["hourly_recommendations", "nightly_recommendations"]
+IDS = ["hourly_recommendations", "nightly_recommendations", "train_models"]
+PUBLISHING = IDS[:2]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_a_dag_says_whose_it_is_and_what_to_do_when_it_fails(bag: DagBag, dag_id
         assert task.queue in ("default", "warehouse", "gpu")
 
 
-@pytest.mark.parametrize("dag_id", IDS)
+@pytest.mark.parametrize("dag_id", PUBLISHING)
 def test_a_gate_stands_before_publish_and_publish_is_last(bag: DagBag, dag_id: str) -> None:
     order = [task.task_id for task in bag.dags[dag_id].topological_sort()]
     assert order[0] == "open_run"
@@ -47,7 +48,16 @@ def test_a_gate_stands_before_publish_and_publish_is_last(bag: DagBag, dag_id: s
 
 def test_only_publish_has_an_outlet(bag: DagBag) -> None:
     with_outlets = {(dag_id, task.task_id) for dag_id in IDS for task in bag.dags[dag_id].tasks if task.outlets}
-    assert with_outlets == {(dag_id, "publish") for dag_id in IDS}
+    assert with_outlets == {(dag_id, "publish") for dag_id in PUBLISHING}
+
+
+def test_a_training_walks_the_way_of_a_night_and_publishes_nothing(bag: DagBag) -> None:
+    night, training = (
+        [task.task_id for task in bag.dags[dag_id].topological_sort()] for dag_id in ("nightly_recommendations", IDS[2])
+    )
+    shared = training[:-1]
+    assert training[-1] == "train_models" and shared == night[: len(shared)]
+    assert shared[-1] == "collect_vectors"
 
 
 @pytest.mark.parametrize("dag_id", IDS)
@@ -62,10 +72,10 @@ def test_shards_go_to_gpu_workers_and_a_run_without_any_goes_on(bag: DagBag, dag
 
 
 def test_an_hour_never_waits_for_all_shards_of_a_night(bag: DagBag) -> None:
-    hour, night = (bag.dags[dag_id].get_task("embed_shard") for dag_id in IDS)
+    hour, night, training = (bag.dags[dag_id].get_task("embed_shard") for dag_id in IDS)
     assert hour.priority_weight == night.priority_weight
-    # The hour's weighs what comes after it, too; the night's only itself.
-    assert (hour.weight_rule, night.weight_rule) == ("downstream", "absolute")
+    # The hour's weighs what comes after it, too; the others' only themselves.
+    assert [task.weight_rule for task in (hour, night, training)] == ["downstream", "absolute", "absolute"]
 
 
 def test_dag_files_stay_wiring() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,67 +14,35 @@ import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from weekly_shop import AS_OF, ITEMS, SHORT_DAYS, USERS, Event, make_events, write_run
 
+from embeddings.collaborative import learn_space
 from embeddings.fusion.from_run import train_gate
 from embeddings.fusion.learned import GateError, Network, load_gate
 from embeddings.fusion.signals import SIGNALS
-from embeddings.model import describe_model
+from embeddings.identity import vectors_id
+from embeddings.join import join_vectors
 from embeddings.settings import Settings, load_settings
-from embeddings.vector_files import to_column, vector_schema, writing
+from embeddings.space_files import save_space
 from embeddings.windows import interest_vectors
 
-AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
-USERS, ITEMS, GROUPS, SHORT_DAYS = 60, 40, 8, 7
-Event = tuple[int, int, float]
-"""User, item, days before `AS_OF`."""
+VERSION = "trained-0123456789ab"
 
 
-def make_events(seed: int = 0) -> list[Event]:
-    """Users buy weekly: half of them always from one group of items, the others from a new one each week."""
-    random = np.random.default_rng(seed)
-    events = []
-    for user in range(USERS):
-        for week in range(11):
-            group = user % GROUPS if user < USERS // 2 else (user + week // 2) % GROUPS
-            for item in random.choice(ITEMS // GROUPS, 2, replace=False):
-                events.append((user, group * (ITEMS // GROUPS) + int(item), week * 7 + float(random.uniform(0.5, 6.5))))
-    return events
-
-
-def write_run(folder: Path, settings: Settings, events: list[Event]) -> None:
-    """Write tables and vectors as a run of `AS_OF` has them; items of a group have like vectors."""
-    model = describe_model(settings)
-    tables, vectors = folder / "tables", folder / "vectors"
-    tables.mkdir(parents=True)
-    random = np.random.default_rng(9)
-    groups = random.standard_normal((GROUPS, model.dimension))
-    matrix = np.repeat(groups, ITEMS // GROUPS, axis=0) + 0.3 * random.standard_normal((ITEMS, model.dimension))
-    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
-    for file, column, rows in (("item_vectors", "item_id", ITEMS), ("event_vectors", "event_id", 0)):
-        schema = vector_schema(column, model.dimension, model.model_id)
-        ids = pa.array([f"i{row:02}" for row in range(rows)], pa.string())
-        with writing(vectors / f"{file}.parquet", schema) as writer:
-            writer.write_table(pa.table([ids, to_column(matrix[:rows])], schema=schema))
-    moments = [AS_OF - timedelta(days=age) for _, _, age in events]
-    table = pa.table(
-        {
-            "user_id": [f"u{user:02}" for user, _, _ in events],
-            "item_id": [f"i{item:02}" for _, item, _ in events],
-            "event_id": [f"e{row:05}" for row in range(len(events))],
-            "event_at": pa.array([moment.replace(tzinfo=None) for moment in moments], pa.timestamp("us")),
-            "weight": pa.array([Decimal(1)] * len(events), pa.decimal128(18, 6)),
-            "decay_weight": pa.array([Decimal(1)] * len(events), pa.decimal128(18, 9)),
-        }
+def write_joined(folder: Path, settings: Settings, events: list[Event]) -> None:
+    """Write a run with joined vectors, whose space is learned from its own events."""
+    text = write_run(folder, settings, events)
+    user, item, _ = np.array(events).T
+    ids = pa.array([f"i{row:02}" for row in range(len(text))])
+    space = learn_space(user.astype(int), item.astype(int), text)
+    save_space(folder / "space", space, ids, {"model": vectors_id(settings, None)})
+    join_vectors(
+        folder / "tables",
+        folder / "vectors",
+        settings,
+        model_id=vectors_id(settings, VERSION),
+        space_folder=folder / "space",
     )
-    recent = pa.array([age <= SHORT_DAYS for _, _, age in events])
-    old = pa.array([age > SHORT_DAYS for _, _, age in events])
-    pq.write_table(table.filter(old), tables / "long_window_behaviour.parquet")
-    pq.write_table(table.filter(recent), tables / "short_window_behaviour.parquet")
-    users = table.group_by("user_id").aggregate([("event_at", "max")]).rename_columns(["user_id", "last_event_at"])
-    pq.write_table(users, tables / "dim_users.parquet")
-    own = {"long_window_days": 365.0, "short_window_days": float(SHORT_DAYS), "repeats_allowed": True}
-    own |= {"long_half_life_days": None, "short_half_life_days": None}
-    pq.write_table(pa.Table.from_pylist([own]), tables / "run_settings.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_card_says_what_was_learned_and_how_well(run: Path) -> None:
     card = json.loads((run / "gate.json").read_text())
     assert card["training_data_end"] == AS_OF.isoformat()
-    assert card["model"] == describe_model(load_settings(home=run)).model_id
+    assert card["model"] == f"{vectors_id(load_settings(home=run), None)}+behaviour"
     assert card["signals"] == list(SIGNALS)
     assert sum(card["examples"]) > 300
     validation = card["validation"]
@@ -113,8 +80,8 @@ def test_later_events_and_the_order_of_rows_change_nothing(run: Path, tmp_path: 
     ]
     write_run(tmp_path, load_settings(home=tmp_path), events + later)
     tables = tmp_path / "tables"
-    long = pq.read_table(tables / "long_window_behaviour.parquet")
-    pq.write_table(long.take(random.permutation(len(long))), tables / "long_window_behaviour.parquet")
+    known = pq.read_table(tables / "user_events.parquet")
+    pq.write_table(known.take(random.permutation(len(known))), tables / "user_events.parquet")
     train_gate(tables, tmp_path / "vectors", AS_OF, tmp_path / "gate.safetensors")
     assert (tmp_path / "gate.safetensors").read_bytes() == (run / "gate.safetensors").read_bytes()
 
@@ -126,9 +93,11 @@ def test_each_user_gets_a_gate_of_his_own(run: Path) -> None:
     results = []
     for block in (100, 7):
         folder = run / f"used-{block}"
-        write_run(folder, settings, events)
-        gate = run / "gate.safetensors"
-        interest_vectors(folder / "tables", folder / "vectors", AS_OF, settings, block, gate_file=gate)
+        write_joined(folder, settings, events)
+        gate, model_id = run / "gate.safetensors", vectors_id(settings, VERSION)
+        interest_vectors(
+            folder / "tables", folder / "vectors", AS_OF, settings, block, model_id=model_id, gate_file=gate
+        )
         results.append(pq.read_table(folder / "vectors" / "user_vectors.parquet").to_pylist())
     assert results[0] == results[1]
     gates = {row["user_id"]: row["gate"] for row in results[0]}

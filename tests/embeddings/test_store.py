@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embeddings import store, upkeep
+from embeddings.identity import vectors_id
 from embeddings.ledger import find_text_vectors
 from embeddings.model import Model, describe_model
 from embeddings.settings import Settings
@@ -121,6 +122,28 @@ def test_forgotten_generations_go_and_kept_ones_stay_readable(shop: Shop) -> Non
         shop.rows(USER_VECTORS, "night0")
     shop.merge("night4", {"ann": 4}, {"heat": 4}, DAY + timedelta(days=4))
     assert shop.rows(USER_VECTORS, "night4") == {"ann": 4}
+
+
+def test_a_space_that_no_kept_generation_needs_goes_and_the_ledger_stays(shop: Shop) -> None:
+    text = describe_model(shop.settings)
+    append(shop.settings, text, [b"k" * KEY_BYTES], 1)
+    shop.merge("night0", {"ann": 0}, {"heat": 0})
+    for number, version in enumerate(("trained-one", "trained-two"), start=1):
+        shop.model = vectors_id(shop.settings, version)
+        shop.merge(f"night{number}", {"ann": number}, {"heat": number}, DAY + timedelta(days=number))
+    for model in (vectors_id(shop.settings, version) for version in (None, "trained-one", "trained-two")):
+        forget_generations(shop.settings, model, {"night2"})
+    assert shop.rows(USER_VECTORS, "night2") == {"ann": 2}
+    assert [folder.name for folder in (shop.settings.root / "vectors").iterdir() if "trained" in folder.name] == [
+        store.model_folder(shop.settings, shop.model).name
+    ]
+    for name in (USER_VECTORS, ITEM_VECTORS):
+        assert store.open_table(shop.settings, text.model_id, name) is None
+    assert find_text_vectors(shop.settings, text, pa.array([b"k" * KEY_BYTES], pa.binary(KEY_BYTES)))[0].all()
+    # Going back to a version whose tables are gone makes them again.
+    shop.model = vectors_id(shop.settings, "trained-one")
+    shop.merge("night3", {"ann": 3}, {"heat": 3}, DAY + timedelta(days=3))
+    assert shop.rows(USER_VECTORS) == shop.rows(USER_VECTORS, "night3") == {"ann": 3}
 
 
 def test_old_versions_go_up_to_the_oldest_tag(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

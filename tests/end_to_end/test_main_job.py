@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from end_to_end.shop import tideline
+from tideline.models import champion_for, list_champions
+from tideline.serving.manifest import list_manifests
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main_job")]
 TABLES = {
@@ -26,7 +29,16 @@ def query(home: Path, sql: str) -> list[tuple]:
 
 def test_it_shows_stages_three_users_and_what_to_do_next(published: tuple[Path, str]) -> None:
     _, printed = published
-    for stage in ("take_in", "build_behaviour", "plan_texts", "embed_shard", "collect_vectors", "rank", "publish"):
+    for stage in (
+        "train_models",
+        "take_in",
+        "build_behaviour",
+        "plan_texts",
+        "embed_shard",
+        "collect_vectors",
+        "rank",
+        "publish",
+    ):
         assert stage in printed
     for expected in (
         "with long and short history",
@@ -85,6 +97,33 @@ def test_a_rerun_of_the_night_changes_nothing(published: tuple[Path, str], shop:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (home / "serving" / "current.duckdb").readlink() == before
     assert query(home, "select * from recommendations order by user_id, rank") == rows
+    assert "train_models" not in done.stdout  # there is a champion: the weekly DAG looks after it
+
+
+def test_rows_carry_the_champion_and_its_figures_are_published(published: tuple[Path, str]) -> None:
+    home, _ = published
+    [entry] = list_champions(home)
+    versions = query(home, "select distinct split_part(model_version, '+', 1) from recommendations")
+    assert versions == [(entry["version"],)]
+    assert query(home, "select value from quality_metrics where metric = 'promoted'") == [(1.0,)]
+    assert {entry["version"]} == {manifest.model for manifest in list_manifests(home)}
+
+
+def test_models_are_listed_and_going_back_is_one_command(
+    published: tuple[Path, str], shop: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(published[0] / "models", home / "models")
+    [entry] = list_champions(home)
+    listed = tideline(home, shop, "models")
+    assert listed.returncode == 0, listed.stderr
+    assert entry["version"] in listed.stdout and "first version" in listed.stdout
+    refused = tideline(home, shop, "models", "back")
+    assert refused.returncode == 1 and "no earlier champion" in refused.stderr
+    unknown = tideline(home, shop, "models", "use", "--version", "model-0")
+    assert unknown.returncode == 1 and entry["version"] in unknown.stderr
+    chosen = tideline(home, shop, "models", "use", "--version", entry["version"])
+    assert chosen.returncode == 0 and len(list_champions(home)) == 2
 
 
 def test_an_older_window_is_stored_and_said_not_to_be_current(
@@ -96,6 +135,10 @@ def test_an_older_window_is_stored_and_said_not_to_be_current(
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "NOT current" in done.stdout
     assert query(home, "select max(as_of)::varchar from nightly_recommendations") == [("2024-03-01 00:00:00",)]
+    # It trained for its own time, and left the champion of later nights alone.
+    assert "train_models as of 2024-02-01" in done.stdout
+    champions = [champion_for(root, datetime(2024, 3, 1)) for root in (home, published[0])]
+    assert champions[0] and champions[1] and champions[0].name == champions[1].name
 
 
 def test_sql_is_read_only_and_one_command_away(published: tuple[Path, str], shop: Path) -> None:

@@ -61,6 +61,16 @@ def test_what_is_scored_is_what_real_runs_at_the_cutoff_published(evaluated):
     assert not (home / "serving").exists()
 
 
+def test_both_modes_rank_by_one_version_trained_before_the_cutoff(evaluated):
+    own = evaluated[0] / "evaluation" / "20240216T000000Z"
+    [card] = own.glob("models/model-*/card.json")
+    assert json.loads(card.read_text())["trained_until"] == "2024-02-16T00:00:00+00:00"
+    trained = ["train_models as of" in (own / f"{mode}.log").read_text() for mode in ("repeats", "new")]
+    assert trained == [True, False]
+    versions = {json.loads((own / f"{mode}.json").read_text())["model_version"] for mode in ("repeats", "new")}
+    assert len(versions) == 1
+
+
 def test_a_finished_run_is_used_again_and_the_figures_stay_the_same(evaluated):
     home, landing, _ = evaluated
     first = report(home)

@@ -146,7 +146,7 @@ def test_cosines_of_mean_text_vectors():
     split = split_of([("ann", "a", -1), ("ann", "b", -31), ("bob", "d", -1)])
     items = np.array([[1, 0], [0, 1], [0, 0]], dtype=np.float32)
     none = np.zeros((2, 2), dtype=np.float32)
-    vectors = RunVectors(items, none, none, none, gate_is_learned=False)
+    vectors = RunVectors(items, items[:, ::-1], none, none, none, gate_is_learned=False)
     plain = BY_NAME["text_mean"].fit(split.history, vectors)(everybody(split))
     assert plain[0, :2] == pytest.approx([0.5**0.5, 0.5**0.5]) and plain[0, 2] == -np.inf
     assert (plain[1] == -np.inf).all()  # nothing that bob had has a vector
@@ -158,7 +158,7 @@ def test_windows_and_gates():
     split = split_of([("ann", "a", -1), ("bob", "b", -1)])
     items = np.eye(2, dtype=np.float32)
     long, short = items[[0, 1]], np.array([[0, 1], [0, 0]], dtype=np.float32)
-    vectors = RunVectors(items, long, short, short, gate_is_learned=True)
+    vectors = RunVectors(items[::-1], items, long, short, short, gate_is_learned=True)
     users = everybody(split)
     assert by_name(split, rank_items(BY_NAME["long_only"].fit(split.history, vectors), users, 1), users) == {
         "ann": ["a"],

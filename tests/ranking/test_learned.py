@@ -223,10 +223,15 @@ def test_kinds_of_users_that_are_more_common_now_count_more() -> None:
     np.testing.assert_allclose(weight[2] / weight[:2], 8)
 
 
-def test_a_feature_that_is_missing_at_serving_does_not_stop_the_ranking(past: Past, trained: Trained) -> None:
-    made = lists_at(past, 7.0, 7.0, 15, 1000, 1)["new"]
-    model, _ = _refit("trees", made.names, made, 5, PLAN, measure_shift(past))
-    ranked = list(rank(replace(trained, models={"new": model}), world(texts=False), np.arange(3), 5, repeats=False))
-    assert sum(block.pairs.row.size for block in ranked) == 15
-    for block in ranked:
-        np.testing.assert_allclose(sum(block.parts.values()), block.pairs.score, atol=1e-9)
+@pytest.mark.parametrize("winner", ["trees", "blend", "trees + 1 blend"])
+@pytest.mark.parametrize("learned_with_texts", [True, False])
+def test_features_that_are_missing_or_new_when_serving_do_not_break_the_ranking(
+    past: Past, trained: Trained, winner: str, learned_with_texts: bool
+) -> None:
+    rich, bare = past, replace(world(texts=False), categories=past.categories[:, :0])
+    then, now = (rich, bare) if learned_with_texts else (bare, rich)
+    made = lists_at(then, 7.0, 7.0, 15, 1000, 1)["new"]
+    model, _ = _refit(winner, made.names, made, 20, PLAN, measure_shift(then))
+    for ranked in rank(replace(trained, models={"new": model}), now, np.arange(20), 5, repeats=False):
+        assert np.isfinite(ranked.pairs.score).all() and (np.bincount(ranked.pairs.row) == 5).all()
+        np.testing.assert_allclose(sum(ranked.parts.values()), ranked.pairs.score, atol=1e-9)

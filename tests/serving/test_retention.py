@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tideline.serving import publish
 from tideline.serving.manifest import list_manifests
+from tideline.serving.retention import MARKER
 
 
 def test_old_snapshots_and_run_folders_go_and_manifests_stay(make_room):
@@ -40,6 +41,17 @@ def test_runs_in_progress_and_their_bases_are_left_alone(make_room):
     for day in range(1, 6):
         publish(room.make_run("nightly", room.at(24 * day), {"a": day}), room.settings)
     assert in_progress.path.exists() and base.path.exists() and opened.exists()
+
+
+def test_the_folder_of_a_training_goes_once_it_has_ended(make_room):
+    room = make_room(keep_generations=2)
+    runs = room.settings.root / "runs"
+    ended, in_progress = (runs / f"training-20001123T000000Z-0000000{n}" for n in range(2))
+    for folder in (ended, in_progress):
+        folder.mkdir(parents=True)
+    (ended / MARKER).write_text("{}")
+    publish(room.make_run("nightly", room.at(0), {"a": 1}), room.settings)
+    assert not ended.exists() and in_progress.exists()
 
 
 def test_rerun_that_changed_nothing_does_not_leak_its_folder(room):

@@ -11,7 +11,7 @@ from tideline.ui.links import DataDocsLink
 
 @pytest.fixture
 def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
-    from tideline.commands.run import load_dags
+    from tideline.commands.dag_runs import load_dags
 
     monkeypatch.setenv("TIDELINE_HOME", str(tmp_path))
     return load_dags()

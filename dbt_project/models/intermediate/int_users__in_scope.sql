@@ -34,7 +34,7 @@ touching as (
         events.event_at < settings.as_of
         and (coalesce(weights.weight, settings.default_event_weight) > 0 or weights.takes_back is not null)
         and (
-            settings.kind = 'nightly'
+            settings.kind <> 'hourly'
             or (events.event_at >= settings.starts_at and events.event_at < settings.ends_at)
             or events.batch_id in (select new_batches.batch_id from new_batches)
         )

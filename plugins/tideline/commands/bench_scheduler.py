@@ -38,6 +38,7 @@ def bench_scheduler(settings: Settings) -> None:
                 "landing": Path(scratch) / "landing",
                 "nightly_schedule": NEVER,
                 "hourly_schedule": NEVER,
+                "training_schedule": NEVER,
                 "vars": {},
             }
         )

@@ -38,7 +38,7 @@ def replace_picture(text: str, picture: str) -> str:
 
 def write_picture(readme: Path = README) -> None:
     """Draw the picture again into the README."""
-    from tideline.commands.run import load_dags
+    from tideline.commands.dag_runs import load_dags
 
     readme.write_text(replace_picture(readme.read_text(), draw(load_dags())))
 

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
 
 import yaml
 
 from embeddings.settings import Settings
-from tideline import airflow_home
-from tideline.commands.progress import POLL_SECONDS, StageWatcher
+from tideline.commands.dag_runs import RunError, prepare, run_dag
+from tideline.commands.progress import StageWatcher
 from tideline.commands.showcase import show
 from tideline.report import REPOSITORY, row, write_report
 from tideline.window import Kind, parse_instant
 
-if TYPE_CHECKING:
-    from airflow.sdk import DAG
-
-
-class RunError(Exception):
-    """The main job did not finish; the message says what to mend."""
-
 
 def run(settings: Settings, as_of: str | None, hours: int) -> None:
     """Run the nightly DAG for the window that ends at `as_of`, then `hours` hourly windows, and show the result.
+
+    Where no champion may serve that night and none was sought for it yet, the training DAG runs first.
 
     Raises
     ------
@@ -33,25 +27,17 @@ def run(settings: Settings, as_of: str | None, hours: int) -> None:
     ValueError
         If `as_of` is no time.
     """
-    from tideline.intake import take_in
-
     started = time.perf_counter()
-    provide_default_data(settings)
-    instant = parse_instant(as_of) if as_of else default_as_of(settings)
-    if instant is None:
-        take_in(settings)
-        instant = midnight_after_last_event(settings)
+    instant = find_as_of(settings, as_of)
     print(f"Tideline: {settings.source}, landing {settings.landing_path}, home {settings.root}")
-    # The person who typed the command is the one who retries it.
-    airflow_home.enter(settings, TIDELINE_TASK_RETRIES="0", AIRFLOW__LOGGING__LOGGING_LEVEL="ERROR")
-    print("Preparing Airflow ...", flush=True)
-    airflow_home.migrate(settings)
-    dags = load_dags()
+    dags = prepare(settings)
     prepared = time.perf_counter()
     figures = [row("seconds", "prepare", prepared - started, "s")]
     with StageWatcher(settings.root) as watcher:
+        if is_untrained(settings, instant):
+            figures += run_dag(dags, "training", instant, watcher)
         for kind, window_end in windows(instant, hours):
-            figures += _run_dag(dags[f"{kind}_recommendations"], kind, window_end, watcher)
+            figures += run_dag(dags, kind, window_end, watcher)
     total = time.perf_counter() - started
     figures.append(row("seconds", "total", total, "s"))
     figures.append(row("megabytes", "peak memory", max(line["peak_mb"] for line in watcher.lines), "MiB"))
@@ -68,6 +54,39 @@ def run(settings: Settings, as_of: str | None, hours: int) -> None:
 def windows(as_of: datetime, hours: int) -> list[tuple[Kind, datetime]]:
     """Return kind and end of each window in order: the night that ends at `as_of`, then the hours after it."""
     return [("nightly", as_of), *(("hourly", as_of + timedelta(hours=n + 1)) for n in range(hours))]
+
+
+def find_as_of(settings: Settings, given: str | None) -> datetime:
+    """Return the instant that a command acts for: what was given, else the source's own, else after the last event.
+
+    Data that Tideline fetches itself are fetched first.
+
+    Raises
+    ------
+    RunError
+        If no event was accepted.
+    ValueError
+        If `given` is no time.
+    """
+    from tideline.intake import take_in
+
+    provide_default_data(settings)
+    instant = parse_instant(given) if given else default_as_of(settings)
+    if instant is None:
+        take_in(settings)
+        instant = midnight_after_last_event(settings)
+    return instant
+
+
+def is_untrained(settings: Settings, as_of: datetime) -> bool:
+    """Say whether no champion may serve `as_of`, and no version that was trained until then could become one."""
+    from embeddings.model import describe_model
+    from tideline.models import champion_for, list_versions
+
+    until, model = as_of.astimezone(UTC).replace(tzinfo=None), describe_model(settings).model_id
+    versions = list_versions(settings.root)
+    tried = any((version.trained_until, version.card["text_model"]) == (until, model) for version in versions)
+    return champion_for(settings.root, as_of, model) is None and not tried
 
 
 def provide_default_data(settings: Settings) -> None:
@@ -109,36 +128,3 @@ def newest_event_at(settings: Settings) -> datetime | None:
     query = "select strftime(max(event_at), '%Y-%m-%dT%H:%M:%S') from read_parquet($files)"
     newest = duckdb.sql(query, params={"files": [str(file) for file in events]}).fetchall()[0][0]
     return parse_instant(newest) if newest else None
-
-
-def load_dags() -> dict[str, DAG]:
-    """Parse the DAG files; a file that does not parse is an error."""
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(str(REPOSITORY / "dags"))
-    if bag.import_errors:
-        raise RunError("\n".join(f"{file}: {error}" for file, error in bag.import_errors.items()))
-    return dict(bag.dags)
-
-
-def _run_dag(dag: DAG, kind: Kind, as_of: datetime, watcher: StageWatcher) -> list[dict[str, Any]]:
-    started = time.perf_counter()
-    seen = len(watcher.lines)
-    print(f"\n{dag.dag_id} as of {as_of:%Y-%m-%d %H:%M} UTC", flush=True)
-    dag_run = dag.test(logical_date=as_of, run_conf={"as_of": as_of.isoformat()})
-    seconds = time.perf_counter() - started
-    time.sleep(2 * POLL_SECONDS)  # let the watcher read the last line
-    own = watcher.lines[seen:]
-    if dag_run.state != "success":
-        failed = sorted(task.task_id for task in dag_run.get_task_instances(state=["failed"]))
-        failures = [f"{line['stage']}: {line['failure']}" for line in own if line.get("failure")]
-        why = "\n".join(failures) or "the log above says why"
-        raise RunError(f"{dag.dag_id} as of {as_of:%Y-%m-%dT%H:%M} failed in {', '.join(failed)}.\n{why}")
-    if own and own[-1]["stage"] != "publish":
-        print("  nobody was active: nothing to publish, what was published stays")
-    label = f"{kind} {as_of:%Y-%m-%dT%H:%M}"
-    spent: dict[str, float] = {}
-    for line in own:  # one line a stage, but one for each shard of `embed_shard`
-        spent[line["stage"]] = spent.get(line["stage"], 0.0) + line["seconds"]
-    stages = [row("seconds", f"{label} {stage}", round(value, 3), "s") for stage, value in spent.items()]
-    return [*stages, row("dag_run_seconds", label, seconds, "s")]

@@ -168,9 +168,10 @@ def _print_banner(settings: Settings, paused: str | None) -> None:
     print(f"\nAirflow for {settings.source}: http://127.0.0.1:{settings.ui_port}")
     print(f"User and password: {passwords}")
     if paused:
-        print(f"Both DAGs are PAUSED: {paused}. Unpause them in the UI, or trigger one with a parameter `as_of`.")
+        print(f"The DAGs are PAUSED: {paused}. Unpause them in the UI, or trigger one with a parameter `as_of`.")
     else:
         print(
-            f"Both DAGs run on schedule: nightly {settings.nightly_schedule}, hourly {settings.hourly_schedule} (UTC)."
+            f"The DAGs run on schedule: nightly {settings.nightly_schedule}, hourly {settings.hourly_schedule}, "
+            f"training {settings.training_schedule} (UTC)."
         )
     print(f"Logs: {settings.root / 'supervisor'}. `make down` stops everything.")

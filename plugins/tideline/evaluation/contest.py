@@ -127,7 +127,7 @@ def _enter(place: Place, model: str, lists: Indices, ground: Ground) -> None:
     users, items = split.test_users(place.mode), split.history.items
     place.scores[model] = {
         **score_lists(lists, users, *split.wanted(place.mode), items),
-        **describe_lists(lists, split.history, ground.vectors.items if ground.vectors else None),
+        **describe_lists(lists, split.history, ground.vectors.text if ground.vectors else None),
         NEW_ITEMS: np.full(users.size, np.nan),
     }
     place.coverage[model] = coverage(lists, int((np.bincount(split.history.item, minlength=items) > 0).sum()))

@@ -22,6 +22,7 @@ def main(as_of: str) -> None:
     for shard in stages.plan_texts(opened):
         stages.embed_shard(opened, shard)
     stages.collect_vectors(opened)
+    stages.join_vectors(opened)
     stages.fuse_interests(opened)
 
 

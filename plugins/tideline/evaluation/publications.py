@@ -28,7 +28,7 @@ from embeddings.settings import Settings
 from embeddings.store import TEXT_VECTORS
 from embeddings.table_files import model_folder
 from tideline import airflow_home
-from tideline.commands.run import RunError
+from tideline.commands.dag_runs import RunError
 from tideline.evaluation.split import Mode
 from tideline.intake import list_batches
 from tideline.report import REPOSITORY

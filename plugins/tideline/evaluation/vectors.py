@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from embeddings.vector_files import to_matrix
+from embeddings.vector_files import ITEMS_FILE, text_file, to_matrix
 from tideline.evaluation.split import Split
 
 
@@ -19,8 +19,10 @@ from tideline.evaluation.split import Split
 class RunVectors:
     """Rows of length 1, or 0 where there is no vector."""
 
+    text: NDArray[np.float32]
+    """Of the items' texts alone, `[items, t]`."""
     items: NDArray[np.float32]
-    """`[items, d]`"""
+    """`[items, d]`: those of text, or joined with behaviour where the run had a trained version."""
     long: NDArray[np.float32]
     """`[users, d]`, as are `short` and `fused`."""
     short: NDArray[np.float32]
@@ -30,16 +32,17 @@ class RunVectors:
 
 
 def load_vectors(folder: Path, split: Split) -> RunVectors | None:
-    """Read `item_vectors.parquet` and `user_vectors.parquet` of a run; None if the run made no vector of an item."""
-    items = pq.read_table(folder / "item_vectors.parquet", columns=["item_id", "vector"])
+    """Read the vectors of a run's items and users; None if the run made no vector of an item."""
+    items = pq.read_table(folder / ITEMS_FILE, columns=["item_id", "vector"])
+    text = pq.read_table(text_file(folder, ITEMS_FILE), columns=["item_id", "vector"])
     users = pq.read_table(folder / "user_vectors.parquet", columns=["user_id", "long", "short", "fused", "gate"])
-    lengths = pc.list_value_length(items["vector"].drop_null()) if items.num_rows else None
-    if lengths is None or not len(lengths):
+    if not items.num_rows:
         return None
-    dimension = int(lengths[0].as_py())
+    dimension, of_text = (table.schema.field("vector").type.list_size for table in (items, text))
     both = pc.and_(users["long"].is_valid(), users["short"].is_valid())
     gates = users["gate"].filter(both).to_numpy()
     return RunVectors(
+        text=_aligned(text["item_id"], text["vector"], split.item_id, of_text),
         items=_aligned(items["item_id"], items["vector"], split.item_id, dimension),
         long=_aligned(users["user_id"], users["long"], split.user_id, dimension),
         short=_aligned(users["user_id"], users["short"], split.user_id, dimension),

@@ -16,7 +16,7 @@ from embeddings.collaborative import learn_item_vectors
 from embeddings.fusion.examples import Examples, look_back
 from embeddings.fusion.past import Behaviour, Spans
 from embeddings.settings import Settings
-from embeddings.vector_files import to_matrix
+from embeddings.vector_files import ITEMS_FILE, text_file, to_matrix
 from tideline.commands.run import midnight_after_last_event
 from tideline.evaluation.cutoffs import choose_cutoffs
 from tideline.evaluation.events import known_events
@@ -96,7 +96,7 @@ def load_ground(settings: Settings, horizon: float) -> Ground:
     events = known_events(settings, end)
     plan = choose_cutoffs(events, end, horizon)
     folder = run_folder(interests_at(plan.cutoffs[-1], settings), settings)
-    table = pq.read_table(folder / "vectors" / "item_vectors.parquet", columns=["item_id", "vector"])
+    table = pq.read_table(text_file(folder / "vectors", ITEMS_FILE), columns=["item_id", "vector"])
     own = pq.read_table(folder / "tables" / "run_settings.parquet").to_pylist()[0]
     ids = pc.unique(pa.chunked_array([*table["item_id"].chunks, *events["item_id"].cast(pa.string()).chunks]))
     dimension = table.schema.field("vector").type.list_size

@@ -66,7 +66,7 @@ MEASURES = (
 
 def measure(run: Run, settings: Settings) -> dict[str, Value]:
     """Return the aggregates; an hour may have nobody in scope."""
-    given = {"as_of": run.window.as_of.replace(tzinfo=None), "nightly": run.kind == "nightly"}
+    given = {"as_of": run.window.as_of.replace(tzinfo=None), "nightly": run.of_everyone}
     return read_warehouse(run, settings, read_sql("behaviour"), given)
 
 

@@ -93,7 +93,7 @@ def measure(run: Run, settings: Settings) -> dict[str, Value]:
     What no committed run has used is new. Where nothing is marked new, a nightly, or an hour without a nightly before
     it, is judged on all its batches; any other hour without new batches has nothing to judge.
     """
-    first = run.kind == "nightly" or run.base is None
+    first = run.of_everyone or run.base is None
     incoming = run.new_batches or (run.batches if first else ())
     lake = run.root / "lake" / "batches"
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
@@ -104,7 +104,7 @@ def measure(run: Run, settings: Settings) -> dict[str, Value]:
         past.show(connection, "pinned_events", events, [lake / batch / "events.parquet" for batch in run.batches])
         past.show(connection, "known_items", items, [lake / batch / "items.parquet" for batch in run.batches])
         as_of = run.window.as_of.replace(tzinfo=None)
-        given = {"types": sorted(known_types(run)), "as_of": as_of, "nightly": run.kind == "nightly"}
+        given = {"types": sorted(known_types(run)), "as_of": as_of, "nightly": run.of_everyone}
         values = read_row(connection, read_sql("staging"), given)
         return {**values, **past.measure(connection, run, tuple(incoming))}
 

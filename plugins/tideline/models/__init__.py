@@ -1,8 +1,31 @@
-"""Trained models: versions that are never changed, and which of them is the champion of a window.
+"""Trained versions that are never changed, and which of them is the champion of a window."""
 
-No run asks for one yet: the DAG that trains the ranker and the gate will store them here.
-"""
+from tideline.models.store import (
+    ModelStoreError,
+    Version,
+    champion_for,
+    find_version,
+    go_back,
+    list_champions,
+    list_versions,
+    next_champion_from,
+    promote,
+    remove_unused,
+    save_version,
+    use_version,
+)
 
-from tideline.models.store import Version, champion_for, go_back, list_versions, promote, save_version, use_version
-
-__all__ = ["Version", "champion_for", "go_back", "list_versions", "promote", "save_version", "use_version"]
+__all__ = [
+    "ModelStoreError",
+    "Version",
+    "champion_for",
+    "find_version",
+    "go_back",
+    "list_champions",
+    "list_versions",
+    "next_champion_from",
+    "promote",
+    "remove_unused",
+    "save_version",
+    "use_version",
+]

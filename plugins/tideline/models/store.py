@@ -1,8 +1,10 @@
-"""Versions of trained models below `<root>/models/<kind>/`, and the log of who was made champion.
+"""Trained versions below `<root>/models/`, and the log of who was made champion.
 
-A version is a folder named by its content, with a `card.json`; it is never changed. `champions.jsonl` is append-only:
-the champion of a window is the newest entry whose training data end at or before the window's `as_of`, so a backfill
-never learns from its future. Going back is one more entry.
+A version is a folder that holds everything learned at once, so that its parts always belong together: `ranker/`, and
+`space/` (item vectors joined with behaviour) and `gate.safetensors` with `gate.json` where they could be learned. It
+has a `card.json`, is named by its content and never changed. `champions.jsonl` is append-only: the champion of a window
+is the newest entry whose training data end at or before the window's `as_of`, so a backfill never learns from its
+future. Going back is one more entry.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from typing import Any, NamedTuple
 
 from tideline.run import write_atomically
 
-KINDS = ("gate", "ranker")
 CARD = "card.json"
+LOG = "champions.jsonl"
+DECISION = "decision"
+"""The entry of a card that does not belong to the content: against whom a version was judged, and how it came out."""
 
 
 class ModelStoreError(ValueError):
@@ -29,85 +33,119 @@ class ModelStoreError(ValueError):
 
 
 class Version(NamedTuple):
-    """One trained model."""
+    """Everything that was learned at once."""
 
-    kind: str
     name: str
+    """`model-<digest of its content>`"""
     folder: Path
     trained_until: datetime
     """End of the data it learned from, labels included; UTC without a zone."""
     card: dict[str, Any]
 
 
-def save_version(root: Path, kind: str, write: Callable[[Path], dict[str, Any]]) -> Version:
-    """Store a new version; the same content twice is one version.
+def save_version(root: Path, write: Callable[[Path], dict[str, Any]]) -> Version:
+    """Store a new version; the same content twice is one version, with the card of the first time.
 
     Parameters
     ----------
     root
         Home of the source.
-    kind
-        One of `KINDS`.
     write
-        Writes the model's files into the folder it is given and returns its card, which must hold `trained_until`
-        (ISO 8601, UTC).
+        Writes the files into the folder it is given and returns the card, which must hold `trained_until` (ISO 8601,
+        UTC). Its entry `decision`, if there is one, does not count for the name.
     """
-    folder = _folder(root, kind)
+    folder = _folder(root)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as scratch:
         part = Path(scratch) / "version"
         part.mkdir()
         card = write(part)
         datetime.fromisoformat(card["trained_until"])
-        write_atomically(part / CARD, json.dumps(card, indent=2, sort_keys=True, allow_nan=False))
-        name = f"{kind}-{_digest(part)}"
+        name = f"model-{_digest(part, {key: value for key, value in card.items() if key != DECISION})}"
+        write_atomically(part / CARD, _json(card))
         if not (folder / name).exists():
             part.rename(folder / name)
-    return _read(folder / name, kind)
+    return _read(folder / name)
 
 
-def list_versions(root: Path, kind: str) -> list[Version]:
-    """Return the stored versions of a kind, by the end of their training data, then by name."""
-    found = [_read(file.parent, kind) for file in _folder(root, kind).glob(f"{kind}-*/{CARD}")]
+def list_versions(root: Path) -> list[Version]:
+    """Return the stored versions by the end of their training data, then by name."""
+    found = [_read(file.parent) for file in _folder(root).glob(f"model-*/{CARD}")]
     return sorted(found, key=lambda version: (version.trained_until, version.name))
 
 
-def find_version(root: Path, name: str) -> Version:
-    """Return a stored version by its name. Raises `ModelStoreError` if it is gone."""
-    folder = _folder(root, "ranker") / name
-    if not (folder / CARD).is_file():
-        raise ModelStoreError(f"the version {name!r} is not stored: train again, or go back to another")
-    return _read(folder, "ranker")
+def list_champions(root: Path) -> list[dict[str, Any]]:
+    """Return the entries of the log, oldest first: `version`, `at` (wall clock), `reason`; `before` as in `promote`."""
+    log = _folder(root) / LOG
+    # A line without its end was being written when its writer was killed.
+    lines = log.read_text().splitlines(keepends=True) if log.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def promote(root: Path, version: Version, reason: str) -> None:
-    """Make a version the champion from now on; `reason` is for people."""
-    log = _folder(root, version.kind) / "champions.jsonl"
+def promote(root: Path, version: Version, reason: str, before: datetime | None = None) -> None:
+    """Make a version the champion from now on.
+
+    Parameters
+    ----------
+    reason
+        For people.
+    before
+        Only for windows whose `as_of` lies before this instant: what is trained for the past (a backfill) must not
+        replace the champion of later windows. None: for all windows that it may know.
+    """
+    log = _folder(root) / LOG
     entry = {"version": version.name, "at": datetime.now(UTC).isoformat(timespec="seconds"), "reason": reason}
+    if before is not None:
+        entry["before"] = _naive(before).isoformat()
     with _locked(log), log.open("a") as stream:
         stream.write(json.dumps(entry) + "\n")
 
 
-def champion_for(root: Path, kind: str, as_of: datetime) -> Version | None:
-    """Return the newest champion whose training data end at or before `as_of` (UTC); None if there is none."""
+def champion_for(root: Path, as_of: datetime, text_model: str | None = None) -> Version | None:
+    """Return the newest champion whose training data end at or before `as_of` (UTC); None if there is none.
+
+    With `text_model`, one that was trained with the texts of this model: vectors of two models are never compared.
+    """
     limit = _naive(as_of)
-    for entry in reversed(_champions(root, kind)):
-        folder = _folder(root, kind) / entry["version"]
-        if (folder / CARD).is_file() and (version := _read(folder, kind)).trained_until <= limit:
+    for entry in reversed(list_champions(root)):
+        if "before" in entry and datetime.fromisoformat(entry["before"]) <= limit:
+            continue
+        folder = _folder(root) / entry["version"]
+        if not (folder / CARD).is_file():
+            continue
+        version = _read(folder)
+        if version.trained_until <= limit and text_model in (None, version.card.get("text_model")):
             return version
     return None
 
 
-def use_version(root: Path, kind: str, name: str) -> Version:
+def next_champion_from(root: Path, as_of: datetime) -> datetime | None:
+    """Return when the earliest champion that knows more than `as_of` was trained until; None if there is none."""
+    names = {entry["version"] for entry in list_champions(root)}
+    later = [
+        version.trained_until
+        for version in list_versions(root)
+        if version.name in names and version.trained_until > _naive(as_of)
+    ]
+    return min(later, default=None)
+
+
+def find_version(root: Path, name: str) -> Version:
+    """Return a stored version by its name. Raises `ModelStoreError` if there is none, and says which there are."""
+    if not (_folder(root) / name / CARD).is_file():
+        stored = ", ".join(version.name for version in list_versions(root)) or "none"
+        raise ModelStoreError(f"no version {name!r} is stored; there are: {stored}")
+    return _read(_folder(root) / name)
+
+
+def use_version(root: Path, name: str) -> Version:
     """Make a stored version the champion by its name. Raises `ModelStoreError` if there is none of that name."""
-    versions = {version.name: version for version in list_versions(root, kind)}
-    if name not in versions:
-        raise ModelStoreError(f"no {kind} {name!r} is stored; there are: {', '.join(versions) or 'none'}")
-    promote(root, versions[name], "chosen by hand")
-    return versions[name]
+    version = find_version(root, name)
+    promote(root, version, "chosen by hand")
+    return version
 
 
-def go_back(root: Path, kind: str) -> Version:
+def go_back(root: Path) -> Version:
     """Make the champion before the present one champion again.
 
     Raises
@@ -115,48 +153,47 @@ def go_back(root: Path, kind: str) -> Version:
     ModelStoreError
         If there was none before it.
     """
-    names = [entry["version"] for entry in _champions(root, kind)]
+    # What was promoted for windows of the past only was never the present champion.
+    names = [entry["version"] for entry in list_champions(root) if "before" not in entry]
     earlier = [name for name in names if name != names[-1]]
     if not earlier:
-        raise ModelStoreError(f"there is no earlier {kind} to go back to: {len(set(names))} was champion so far")
-    version = _read(_folder(root, kind) / earlier[-1], kind)
+        raise ModelStoreError(f"there is no earlier champion to go back to: {len(set(names))} was champion so far")
+    version = find_version(root, earlier[-1])
     promote(root, version, f"back from {names[-1]}")
     return version
 
 
-def remove_unused(root: Path, kind: str, keep: int) -> int:
-    """Remove versions that never became champion, but the newest `keep` of all; return how many went."""
-    champions = {entry["version"] for entry in _champions(root, kind)}
-    rejected = [version for version in list_versions(root, kind)[:-keep] if version.name not in champions]
+def remove_unused(root: Path, keep: int) -> int:
+    """Remove versions that never became champion, but the newest `keep` of all; return how many went.
+
+    Runs and manifests name champions only, so none that they name is ever removed.
+    """
+    champions = {entry["version"] for entry in list_champions(root)}
+    rejected = [version for version in list_versions(root)[:-keep] if version.name not in champions]
     for version in rejected:
         shutil.rmtree(version.folder)
     return len(rejected)
 
 
-def _folder(root: Path, kind: str) -> Path:
-    if kind not in KINDS:
-        raise ModelStoreError(f"no models of kind {kind!r}, there are {', '.join(KINDS)}")
-    return root / "models" / kind
+def _folder(root: Path) -> Path:
+    return root / "models"
 
 
-def _champions(root: Path, kind: str) -> list[dict[str, Any]]:
-    log = _folder(root, kind) / "champions.jsonl"
-    # A line without its end was being written when its writer was killed.
-    lines = log.read_text().splitlines(keepends=True) if log.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-def _read(folder: Path, kind: str) -> Version:
+def _read(folder: Path) -> Version:
     card = json.loads((folder / CARD).read_text())
-    return Version(kind, folder.name, folder, _naive(datetime.fromisoformat(card["trained_until"])), card)
+    return Version(folder.name, folder, _naive(datetime.fromisoformat(card["trained_until"])), card)
 
 
 def _naive(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
 
 
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
+def _json(card: dict[str, Any]) -> str:
+    return json.dumps(card, indent=2, sort_keys=True, allow_nan=False)
+
+
+def _digest(folder: Path, card: dict[str, Any]) -> str:
+    digest = hashlib.sha256(_json(card).encode())
     for file in sorted(folder.rglob("*")):
         if file.is_file():
             digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())

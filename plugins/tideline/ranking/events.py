@@ -151,12 +151,15 @@ _SHARES = f"""
 with
 own as (
     select u.user_index, e.event_id, i.item, e.event_type, e.event_at,
-        pow(0.5, epoch($as_of::timestamp - e.event_at) / 86400.0 / $half_life)::decimal(28, 18) as weight,
+        -- Against the newest of the pair: against as_of, what is some years old would weigh nothing.
+        pow(0.5, epoch(max(e.event_at) over (partition by u.user_index, i.item) - e.event_at) / 86400.0 / $half_life)
+            ::decimal(28, 18) as weight,
         row_number() over (partition by u.user_index, i.item order by e.event_at desc, e.event_id desc) as newest,
         count(*) over (partition by u.user_index, i.item) as times
     from read_parquet($events) as e
     inner join block_users as u on u.user_id = e.user_id
     inner join items as i on i.item_id = e.item_id
+    where e.event_at < $as_of::timestamp
 )
 select e.user_index, e.kind::bigint as kind, e.event_id, coalesce(e.item, -1) as item, e.event_type, e.event_at,
     e.decay_weight::double / (sum(e.decay_weight) over (partition by e.user_index, e.kind))::double as share,
@@ -166,8 +169,7 @@ left join block_texts as t using (event_id)
 where e.item_has_vector or t.text_row is not null
 union all
 select user_index, {OWN}::bigint, event_id, item, event_type, event_at,
-    coalesce(weight::double / nullif((sum(weight) over (partition by user_index, item))::double, 0), 0), 0::bigint,
-    0::bigint
+    weight::double / (sum(weight) over (partition by user_index, item))::double, 0::bigint, 0::bigint
 from own
 union all
 select user_index, {LIKE}::bigint, event_id, item, event_type, event_at, 1.0, 0::bigint, times from own where newest = 1

@@ -18,7 +18,8 @@ from tideline.ranking.learned.from_run import load_past, numbers, read_users
 from tideline.ranking.learned.knowledge import Knowledge, learn, load_knowledge, save_knowledge
 from tideline.ranking.learned.past import Interests, Past
 from tideline.ranking.learned.store import load
-from tideline.ranking.learned.training import Trained, untrained
+from tideline.ranking.learned.training import Trained
+from tideline.ranking.learned.untrained import untrained
 from tideline.ranking.plan import RankingError, RankingPlan, load_plan
 from tideline.ranking.rules import ItemFacts, Rules, load_rules, read_categories
 from tideline.run import Run

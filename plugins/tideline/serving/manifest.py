@@ -58,6 +58,8 @@ class Manifest:
     """What became of the accepted events, as in `run_history`; empty for a generation of before they were counted."""
     same_as: str | None = None
     """For a run that changed nothing: the generation that already held the same rows."""
+    model: str | None = None
+    """The trained version that ranked; None: the untrained fallback."""
     schema_version: int = field(default=SCHEMA_VERSION, kw_only=True)
 
     @property
@@ -80,6 +82,7 @@ def describe(run: Run, layer: Layer, fence: int, *, committed: bool, complete: b
         source=run.source,
         window=run.window.to_json(),
         model_version=run.model_version,
+        model=run.model,
         vars=dict(run.vars),
         batches=run.batches,
         rows=layer.rows,

@@ -37,7 +37,7 @@ class VectorTable(NamedTuple):
 
 
 VECTOR_TABLES = {
-    "item_vectors": VectorTable("Grain: one item that has a text. Its vector.", ITEM_VECTORS),
+    "item_vectors": VectorTable("Grain: one item that has a vector.", ITEM_VECTORS),
     "user_vectors": VectorTable("Grain: one user. The vectors of both windows and the fused one.", USER_VECTORS),
 }
 NEAREST = "nearest_items"

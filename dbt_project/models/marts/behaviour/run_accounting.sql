@@ -22,7 +22,7 @@ landed as (
         events.batch_id
     from {{ source('lake', 'events') }} as events
     cross join settings
-    where settings.kind = 'nightly' or events.user_id in (select users.user_id from users)
+    where settings.kind <> 'hourly' or events.user_id in (select users.user_id from users)
 ),
 
 of_landed as (
@@ -43,7 +43,7 @@ of_repeated as (
     cross join settings
     where
         repeated.place > 1
-        and (settings.kind = 'nightly' or repeated.user_id in (select users.user_id from users))
+        and (settings.kind <> 'hourly' or repeated.user_id in (select users.user_id from users))
 ),
 
 taken_back as (
@@ -56,7 +56,7 @@ of_taken_back as (
     from {{ ref('int_events__deduplicated') }} as deduplicated
     semi join taken_back on deduplicated.event_id = taken_back.event_id
     cross join settings
-    where settings.kind = 'nightly' or deduplicated.user_id in (select users.user_id from users)
+    where settings.kind <> 'hourly' or deduplicated.user_id in (select users.user_id from users)
 ),
 
 of_weighted as (
@@ -65,7 +65,7 @@ of_weighted as (
     cross join settings
     where
         weighted.weight = 0
-        and (settings.kind = 'nightly' or weighted.user_id in (select users.user_id from users))
+        and (settings.kind <> 'hourly' or weighted.user_id in (select users.user_id from users))
 ),
 
 of_events as (
@@ -93,7 +93,7 @@ of_batches as (
 select
     settings.kind,
     settings.as_of,
-    cast(if(settings.kind = 'nightly', of_batches.events, of_landed.events) as bigint) as accepted,
+    cast(if(settings.kind <> 'hourly', of_batches.events, of_landed.events) as bigint) as accepted,
     of_landed.not_yet_due,
     of_landed.too_late,
     of_repeated.duplicates,

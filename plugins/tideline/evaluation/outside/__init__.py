@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tideline.commands.run import RunError
+from tideline.commands.dag_runs import RunError
 from tideline.evaluation.metrics import K
 from tideline.evaluation.split import Indices, Mode, Split
 from tideline.report import REPOSITORY

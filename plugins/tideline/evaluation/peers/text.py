@@ -14,12 +14,12 @@ from tideline.evaluation.vectors import RunVectors
 
 
 def fit_text(history: History, vectors: RunVectors, *, half_life: float | None) -> Scorer:
-    """Score items by the cosine of their vector with the mean of those of the user's events.
+    """Score items by the cosine of their text's vector with the mean of those of the user's events.
 
     `half_life` is the days after which an event counts half (None: all alike).
     """
     value = np.ones(history.age.size) if half_life is None else 0.5 ** (history.age / half_life)
-    return cosine_scorer((history.matrix(value) @ vectors.items).astype(np.float32), vectors.items)
+    return cosine_scorer((history.matrix(value) @ vectors.text).astype(np.float32), vectors.text)
 
 
 def fit_window(history: History, vectors: RunVectors, *, window: str) -> Scorer:

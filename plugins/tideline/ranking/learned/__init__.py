@@ -3,8 +3,8 @@
 `train` learns from several past cutoffs what the days after them brought; `rank` recommends with what it learned. Both
 read nothing but a `Past`, and the features of training come from the code that serves.
 
-Not in the runs yet: a night still ranks by the blend of `ranking.ranker`. What is missing is the DAG that trains, and a
-`Past` made from a run's tables.
+A night lets every source learn from everybody and leaves that in its folder; its hours ask it about their users. What
+`train` learned is a version that a run pins; without one a fixed blend ranks (`training.untrained`).
 """
 
 from tideline.ranking.learned.past import Interests, Past, make_past

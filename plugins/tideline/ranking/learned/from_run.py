@@ -17,7 +17,7 @@ from embeddings.vector_files import VectorFile
 from tideline.ranking.learned.past import Past, make_past
 
 JUST_ARRIVED = 1e-3
-"""Days that an item can be had of which nothing is known but that the catalogue has it."""
+"""Days that an item can be had which arrives at the instant, or of which only the catalogue knows."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def load_past(tables: Path, vectors: Path, as_of: datetime, item_tables: Path | 
         events["weight"].cast(pa.float64()).to_numpy()[known],
         users=len(user_id),
         items=len(item_id),
-        since=np.where(np.isnan(since) & ~has_event, JUST_ARRIVED, since),
+        since=np.where((np.isnan(since) & ~has_event) | (since == 0), JUST_ARRIVED, since),
         categories=multi_hot(items["category"]),
         vectors=read_vectors(vectors / "item_vectors.parquet", item_id),
     )

@@ -29,7 +29,7 @@ class Model:
     linear: Mapping[str, float] = field(default_factory=dict)
     """Weight of each term of the blend."""
     linear_scale: float = 0.0
-    booster: str = ""
+    booster: str = field(default="", repr=False)
     """LightGBM's text format; empty: no trees."""
     trees_scale: float = 0.0
     threads: int = 2

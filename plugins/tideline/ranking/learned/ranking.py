@@ -16,7 +16,7 @@ from tideline.ranking.learned.training import Trained
 from tideline.ranking.pairs import contains, pair_keys
 
 Parts = dict[str, NDArray[np.float64]]
-"""By group of features, `base` among them, `[n]` each; added in this order they are the score."""
+"""By group of features, `base` among them, `[n]` each; they sum to the score, to rounding."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -26,17 +26,6 @@ SHARES = (0.25, 0.5, 1.0)
 """How much of the best source, or of the blend, is tried beside the trees: it steadies them where lists are few."""
 FALLBACK = {"repeats": "tifu", "new": "popular_28d"}
 """What ranks where nothing can be learned or judged."""
-UNTRAINED = "untrained-1"
-"""Name of the fixed blend; raise it when its weights change."""
-UNTRAINED_WEIGHTS = {
-    "repeats": {"tifu.share": 1.0, "ease_decayed.share": 0.1, "popular_28d.share": 0.1, "text_fused.rank": 0.02},
-    "new": {
-        "popular_28d.share": 1.0,
-        "ease_decayed.share": 0.5,
-        "neighbours_recent.share": 0.5,
-        "text_fused.rank": 0.1,
-    },
-}
 FEWEST_HELD = 20
 FEWEST_FOR_BLEND = 40
 FEWEST_FOR_TREES = 250
@@ -85,18 +74,21 @@ class Trained:
     """Plain values: cutoffs, lists, what each contender reached on the held-out days, importance, notes."""
 
 
-def untrained(plan: Plan | None = None) -> Trained:
-    """Return what ranks where nothing has been learned yet: a fixed blend of stated sources."""
-    models = {mode: Model(UNTRAINED, linear=weights, linear_scale=1.0) for mode, weights in UNTRAINED_WEIGHTS.items()}
-    return Trained(models, FALLBACK["new"], True, plan or Plan(), {"note": "not trained"})
+Judge = Callable[[str, Lists, Mapping[str, NDArray[np.float64]], NDArray[np.float64]], None]
+"""Sees of a mode the held-out lists, the scores of each contender and the weights of the lists."""
 
 
-def train(past: Past, plan: Plan | None = None) -> Trained:
+def train(past: Past, plan: Plan | None = None, judge: Judge | None = None) -> Trained:
     """Learn from cutoffs before the past's instant.
 
     Lists of candidates are made at several past cutoffs; a blend and trees learn from all but the latest, which judge
     them beside the best single source and the best kind of popularity. The winner of each mode is then learned again
     from all of them. With too few lists to judge by, a stated source ranks and the card says so.
+
+    Parameters
+    ----------
+    judge
+        Looks on where contenders are judged, once for each mode that has lists enough; it changes nothing.
     """
     plan = plan or Plan()
     lists, skipped = _collect(past, plan)
@@ -108,7 +100,7 @@ def train(past: Past, plan: Plan | None = None) -> Trained:
     for mode in MODES:
         if mode == "repeats" and not repeats:
             continue
-        models[mode], cards[mode] = _choose(lists[mode], mode, plan, shift)
+        models[mode], cards[mode] = _choose(lists[mode], mode, plan, shift, judge)
     if not repeats:
         models["repeats"], cards["repeats"] = models["new"], {"note": "users do not come back: as new items"}
     popular = _best_single([part for part in lists["new"] if part.size], COMMON, shift) or FALLBACK["new"]
@@ -140,7 +132,9 @@ def _collect(past: Past, plan: Plan) -> tuple[dict[str, list[Lists]], str]:
     return lists, ""
 
 
-def _choose(parts: list[Lists], mode: str, plan: Plan, shift: Shift) -> tuple[Model, dict[str, Any]]:
+def _choose(
+    parts: list[Lists], mode: str, plan: Plan, shift: Shift, judge: Judge | None
+) -> tuple[Model, dict[str, Any]]:
     parts = [part for part in parts if part.size]
     sizes = [part.size for part in parts]
     names = parts[0].names if parts else ()
@@ -155,8 +149,8 @@ def _choose(parts: list[Lists], mode: str, plan: Plan, shift: Shift) -> tuple[Mo
     rounds = 0
     earlier = _thinned(parts[held_count:], plan)
     if earlier.size >= FEWEST_FOR_BLEND:
-        weights = fit_blend(earlier, _importance(earlier, plan, shift))
-        contenders[BLEND] = blend_parts(held.features, names, weights)[0].sum(axis=1)
+        blend = fit_blend(earlier, _importance(earlier, plan, shift))
+        contenders[BLEND] = blend_parts(held.features, names, blend)[0].sum(axis=1)
     if earlier.size >= FEWEST_FOR_TREES:
         booster = fit_trees(earlier, plan.rounds, plan.seed, plan.threads, _importance(earlier, plan, shift))
         rounds, contenders[TREES] = best_rounds(booster, held, shift.weigh(held))
@@ -165,9 +159,10 @@ def _choose(parts: list[Lists], mode: str, plan: Plan, shift: Shift) -> tuple[Mo
             for share in SHARES:
                 other = contenders[name] * (share / _spread(held, contenders[name]))
                 contenders[f"{TREES} + {share:g} {name}"] = scaled + other
-    reached = {
-        name: float(np.average(held.ndcg(scores), weights=shift.weigh(held))) for name, scores in contenders.items()
-    }
+    weights = shift.weigh(held)
+    reached = {name: float(np.average(held.ndcg(scores), weights=weights)) for name, scores in contenders.items()}
+    if judge:
+        judge(mode, held, contenders, weights)
     winner = max(reached, key=lambda name: reached[name])
     model, importance = _refit(winner, names, _thinned(parts, plan), rounds, plan, shift)
     card = {
