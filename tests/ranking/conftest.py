@@ -20,7 +20,8 @@ from tideline.ranking.learned import Plan, Trained, save
 from tideline.ranking.learned.from_run import load_past
 from tideline.ranking.learned.lists import lists_at
 from tideline.ranking.learned.shift import measure_shift
-from tideline.ranking.learned.training import _refit, untrained
+from tideline.ranking.learned.training import _refit
+from tideline.ranking.learned.untrained import untrained
 from tideline.run import Run
 
 PLAN = Plan(rounds=20, threads=1)
@@ -45,7 +46,7 @@ def store_trained(run: Run, trained: Trained) -> Run:
         save(trained, folder / RANKER)
         return {"trained_until": "2020-05-01"}
 
-    return replace(run, model=save_version(run.root, "ranker", write).name)
+    return replace(run, model=save_version(run.root, write).name)
 
 
 @pytest.fixture(scope="session", params=["untrained", "blend", "trees"])

@@ -49,7 +49,7 @@ def divided(shares, part, name):
     """Scale what events add to a feature so that it sums to the part; nothing where the feature is about 0."""
     total = sum(shares.values())
     least = LEAST_COSINE if name in ("long", "short", "fused") else 0.0
-    return {event: part * share / total for event, share in shares.items()} if abs(total) > least else {}
+    return {event: part * share / total for event, share in shares.items()} if total > least else {}
 
 
 def rank_all(run):

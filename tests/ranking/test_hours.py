@@ -84,7 +84,6 @@ def test_an_hour_shows_what_is_available_now(make_run, ranked_rows):
     assert found and not found & (gone | world.unavailable)
 
 
-@pytest.mark.xfail(reason="features.py: what is there is known from the night, not from the hour", strict=True)
 def test_an_hour_shows_what_arrived_since_the_night(make_run, ranked_rows):
     world = World(
         [("e1", "ann", "a", "view", 2), ("e2", "bob", "b", "view", 2)],

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from embeddings.vector_files import to_column, vector_schema, writing
 from tideline.ranking.learned import Trained
 from tideline.ranking.learned.model import Model
-from tideline.ranking.learned.training import untrained
+from tideline.ranking.learned.untrained import untrained
 from tideline.run import Run, name_run
 from tideline.window import window_ending
 

@@ -7,7 +7,7 @@ with the item. The likeness to what the user has had (item-kNN) is a sum over it
 
 A score of trees is not linear; its attributions to groups of features are. The part of a group is divided among events
 in the proportions of the group's feature: `long`, `short`, `fused` by the cosine, `own_history` by the decayed count,
-`co_occurrence` by item-kNN. A feature too near to zero to be divided cites nothing.
+`co_occurrence` by item-kNN. A feature that is not above zero, or hardly, is not divided: it cites nothing.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def contributions(
 
 
 def _divided(values: NDArray, part: NDArray[np.float64], least: float) -> NDArray[np.float64]:
-    """Scale rows to sum to the part; 0 where they sum to nearly nothing."""
+    """Scale rows to sum to the part; 0 where they sum to nearly nothing or less."""
     total = values.sum(axis=1, dtype=np.float64)
-    scale = np.divide(part, total, out=np.zeros_like(total), where=np.abs(total) > least)
+    scale = np.divide(part, total, out=np.zeros_like(total), where=total > least)
     return np.asarray(values * scale[:, None], dtype=np.float64)

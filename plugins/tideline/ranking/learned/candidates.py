@@ -50,7 +50,7 @@ def propose(
     scores
         What the sources say of the block, as `Asked.score` returns it.
     allowed
-        `[items]` or `[b, items]`: what may be recommended.
+        `[items]`: what may be recommended.
     repeats
         Whether what the user has had may be recommended: his 150 latest items are candidates then.
     wanted
@@ -68,7 +68,7 @@ def propose(
 
     for name, score in scores.items():
         if name in COMMON:
-            add(name, *_common(score[0], free, owned, depth))
+            add(name, *_common(score[0], allowed, free, owned, depth))
         elif name != "own":
             add(name, *_best(np.where(free, score, 0), depth))
     if repeats and "own" in scores:
@@ -95,9 +95,11 @@ def _best(scores: Any, depth: int) -> tuple[Indices, Indices]:
     return row, item
 
 
-def _common(score: NDArray[np.float32], free: Any, owned: Any, depth: int) -> tuple[Indices, Indices]:
+def _common(
+    score: NDArray[np.float32], allowed: NDArray[np.bool_], free: Any, owned: Any, depth: int
+) -> tuple[Indices, Indices]:
     order = np.argsort(-score, kind="stable")
-    order = order[score[order] > 0]
+    order = order[(score[order] > 0) & allowed[order]]
     reach = depth + owned.sum(axis=1)  # who has had much walks further down
     row, item = walk_order(order, reach)
     kept = free[row, item]

@@ -62,8 +62,7 @@ def describe(
     """Propose candidates of a block of users, `wanted` pairs among them, and read what is known of each pair."""
     past, tables = prepared.past, prepared.tables
     scores = prepared.sources.score(users)
-    there = ~np.isnan(tables.item["item_age"])
-    may = there if allowed is None else there & allowed
+    may = ~np.isnan(tables.item["item_age"]) if allowed is None else allowed
     found = propose(past, scores, users, may, depth, repeats=repeats, wanted=wanted)
     raw: dict[str, NDArray[np.float32]] = {}
     for name, score in scores.items():

@@ -26,7 +26,7 @@ def learn(past: Past) -> dict[str, Any]:
     trend = np.where(week > 0, (week + PRIOR) / (month / 4 + PRIOR) * np.log1p(week), 0.0)
     scores = [np.where(base > 0, base + tie, 0.0) for base in (ever, week, month, decayed, trend)]
     # The order of all time holds every item, so that everybody can be given a full list.
-    scores[0] = np.where(past.there, np.maximum(scores[0], LEAST), 0.0)
+    scores[0] = np.maximum(scores[0], LEAST)
     return {"scores": np.stack(scores).astype(np.float32)}
 
 

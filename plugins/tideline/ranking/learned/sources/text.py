@@ -44,7 +44,9 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[n
     def score(users: Indices) -> list[NDArray[np.float32]]:
         blocks = []
         for vectors in (interests.long, interests.short, interests.fused):
-            cosines = 1 + vectors[users] @ items.T
+            # A product with a single row is summed otherwise: nobody's cosines may depend on who stands beside him.
+            several = users if users.size > 1 else np.repeat(users, 2)
+            cosines = 1 + (vectors[several] @ items.T)[: users.size]
             cosines[:, absent] = 0
             cosines[~vectors[users].any(axis=1)] = 0
             blocks.append(np.asarray(cosines, dtype=np.float32))
