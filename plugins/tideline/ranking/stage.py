@@ -48,6 +48,14 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     RankingError
         If the base night or the pinned version lacks its files.
     """
+    from threadpoolctl import threadpool_limits
+
+    # Blocks have threads of their own; small products in two more each only wait for each other.
+    with threadpool_limits(1, "blas"):
+        return _rank(run, settings)
+
+
+def _rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     run.scored.parent.mkdir(parents=True, exist_ok=True)
     part_folder = run.scored.with_name(f".{run.scored.name}.part")
     shutil.rmtree(part_folder, ignore_errors=True)

@@ -46,13 +46,17 @@ def train_version(run: Run, settings: Settings) -> Counts:
     dict
         `users`, `events`, `lists` and `held_lists` (of the mode with most), `version`, `promoted`, `decision`.
     """
+    from threadpoolctl import threadpool_limits
+
     loaded = load_past(run.tables, run.vectors, run.window.as_of)
     learned = run.path / "learned"
     shutil.rmtree(learned, ignore_errors=True)
     fusion = learn_fusion(run, settings, learned)
     bench = Bench(_rival(run))
     past = replace(loaded.past, interests_of=fusion.interests_of)
-    trained = train(past, Plan(threads=settings.threads), bench)
+    # Sources and blocks have threads of their own: products in more threads would only wait for each other.
+    with threadpool_limits(1, "blas"):
+        trained = train(past, Plan(threads=settings.threads), bench)
     save(trained, learned / RANKER)
     decision = decide(trained, bench)
     version = _store(run, learned, _card(run, fusion, trained, decision))

@@ -32,7 +32,8 @@ class Model:
     booster: str = field(default="", repr=False)
     """LightGBM's text format; empty: no trees."""
     trees_scale: float = 0.0
-    threads: int = 2
+    threads: int = 1
+    """Of one prediction; blocks of users are scored side by side."""
 
     @cached_property
     def trees(self) -> Any:

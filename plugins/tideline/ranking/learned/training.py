@@ -226,7 +226,7 @@ def _refit(
     gains = booster.feature_importance("gain")
     order = np.argsort(-gains, kind="stable")
     importance = {names[place]: float(gains[place] / max(gains.sum(), 1e-9)) for place in order}
-    model = replace(model, features=names, booster=booster.model_to_string(), trees_scale=scale, threads=plan.threads)
+    model = replace(model, features=names, booster=booster.model_to_string(), trees_scale=scale)
     return model, importance
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.lookahead import map_ahead
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.sources import (
     category,
@@ -24,6 +25,8 @@ from tideline.ranking.learned.sources import (
     tifu,
 )
 
+THREADS = 2
+"""Sources that learn at the same time."""
 Scores = NDArray[np.float32]
 Scorer = Callable[[Indices], list[Scores]]
 """Users `[b]` -> one `[b, items]` (`[1, items]`: the same for everybody) for each name; 0 or less: nothing to say."""
@@ -67,8 +70,11 @@ COMMON = tuple(name for source in SOURCES if source.common for name in source.na
 
 def learn_sources(past: Past) -> dict[str, Lesson]:
     """Let every source learn from everybody's past; by the first name of each source that could."""
-    lessons = {source.names[0]: source.learn(past) for source in SOURCES}
-    return {name: lesson for name, lesson in lessons.items() if lesson is not None}
+    # The longest first: it takes as long as all others.
+    order = sorted(SOURCES, key=lambda source: source.learn is not ease.learn)
+    lessons = zip(order, map_ahead(lambda source: source.learn(past), order, THREADS), strict=True)
+    learned = {source.names[0]: lesson for source, lesson in lessons if lesson is not None}
+    return {source.names[0]: learned[source.names[0]] for source in SOURCES if source.names[0] in learned}
 
 
 @dataclass(frozen=True)
