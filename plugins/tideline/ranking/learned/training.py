@@ -52,7 +52,7 @@ class Plan:
     """The latest cutoffs are held out until they have so many lists, at most a third of them."""
     half_life: float = 56.0
     """Days after which a cutoff counts half."""
-    rows: int = 200_000
+    rows: int = 300_000
     """Candidates to learn from: those that were taken, and a draw of the others."""
     rounds: int = 140
     seed: int = 1
