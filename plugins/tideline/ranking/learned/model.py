@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tideline.ranking.learned.blend import blend_parts
 from tideline.ranking.learned.features import group_of
+from tideline.ranking.learned.paths import Paths, read_paths
 
 TIE = 1e-3
 Matrix = NDArray[np.float32]
@@ -44,6 +45,11 @@ class Model:
 
         return lightgbm.Booster(model_str=self.booster)
 
+    @cached_property
+    def paths(self) -> Paths:
+        """What each leaf of the trees adds by group of features."""
+        return read_paths(self.trees, [group_of(name) for name in self.features])
+
     def score(self, matrix: Matrix, names: tuple[str, ...]) -> Scores:
         """Score `[n, features]` candidates; `names` are those of the columns, a missing one says nothing."""
         total = np.zeros(len(matrix))
@@ -57,8 +63,7 @@ class Model:
     def parts(self, matrix: Matrix, names: tuple[str, ...]) -> dict[str, Scores]:
         """Divide the score of each row by groups of features, `base` among them; they sum to `score` (to rounding).
 
-        The terms of the blend are its own parts; those of the trees are Shapley values (LightGBM's `pred_contrib`,
-        Lundberg 2018), for published rows only: they cost some hundred times a score.
+        The terms of the blend are its own parts; those of the trees are the changes on the way to each leaf (`paths`).
         """
         parts = {"base": np.zeros(len(matrix))}
 
@@ -71,10 +76,10 @@ class Model:
                 add(group_of(name), self.linear_scale * values[:, column])
         if self.trees_scale and len(matrix):
             aligned = self._aligned(matrix, names)
-            values = self.trees.predict(aligned, pred_contrib=True, num_threads=self.threads)
-            for column, name in enumerate(self.features):
-                add(group_of(name), self.trees_scale * values[:, column])
-            add("base", self.trees_scale * values[:, -1])
+            leaves = self.trees.predict(aligned, pred_leaf=True, num_threads=self.threads).reshape(len(matrix), -1)
+            for group, changes in self.paths.divide(leaves).items():
+                add(group, self.trees_scale * changes)
+            add("base", np.full(len(matrix), self.trees_scale * self.paths.base))
         return parts
 
     def _aligned(self, matrix: Matrix, names: tuple[str, ...]) -> Matrix:
