@@ -178,26 +178,22 @@ def _settle(item: str, own: Mapping[str, _Own], before: Listing, after: Listing)
     if not (first and second):
         if bound := _bound(first, second, before, after):
             return _Own(UNKNOWN, bound)
-        blamed = [other for other in _crossers(item, before, after) if _one_sided(other, before, after)]
-    else:
-        change = abs(second.score - first.score)
-        crossers = _crossers(item, before, after)
         blamed = [
-            other
-            for other in crossers
-            if _one_sided(other, before, after)
-            or abs(after.by_item[other].score - before.by_item[other].score) > change
+            other for other in _crossers(item, before, after) if (other in before.by_item) != (other in after.by_item)
         ]
+    else:
+        crossers = _crossers(item, before, after)
+        blamed = [other for other in crossers if _moved_it(other, first, second, own, before, after)]
         if mine.cause and 2 * len(blamed) <= len(crossers):
             return mine
     causes = Counter(own[other].cause or UNKNOWN for other in blamed)
     if not causes:
         return mine
-    cause = min(causes, key=lambda name: (-causes[name], name == UNKNOWN, name))
+    cause = min(causes, key=lambda name: (-causes[name], name == UNKNOWN))
     chosen = next(other for other in blamed if (own[other].cause or UNKNOWN) == cause)
     state = after.items.get(chosen) or before.items.get(chosen)
     title = (state.title if state else None) or chosen
-    return _Own(cause, f"by {len(blamed)} row{'s' if len(blamed) > 1 else ''} around it, as {title}")
+    return _Own(cause, f"by {len(blamed)} row{'s' if len(blamed) > 1 else ''} around, as {title}")
 
 
 def _bound(first: Row | None, second: Row | None, before: Listing, after: Listing) -> str:
@@ -209,24 +205,42 @@ def _bound(first: Row | None, second: Row | None, before: Listing, after: Listin
     if margin <= LEAST:
         return ""
     way = "fell" if first else "rose"
-    return f"{way} by at least {margin:.3f}; the score of a row that is not listed is not kept"
+    return f"{way} by at least {margin:.3f}"
 
 
 def _crossers(item: str, before: Listing, after: Listing) -> list[str]:
-    """Return the items that stand on another side of `item` than before, nearest in the lists first."""
-    ranks = [{row.item_id: row.rank for row in listing.rows} for listing in (before, after)]
-    beyond = 1 + max((rank for listed in ranks for rank in listed.values()), default=0)
-    first, second = (listed.get(item, beyond) for listed in ranks)
+    """Return the items on whose other side `item` came by its move, nearest to the top first.
+
+    Only in the direction of the move: of a row that rose, those that stood above it. Two rows that are both missing
+    from a list stand on no side of each other there.
+    """
+    first, second = ({row.item_id: row.rank for row in listing.rows} for listing in (before, after))
+    beyond = 1 + len(before.rows) + len(after.rows)
+    rose = second.get(item, beyond) < first.get(item, beyond)
+    near, far = (second, first) if rose else (first, second)
+    # In `near` the item stands higher: whatever is below it there, or gone, stood above it in `far`.
     found = [
         other
-        for other in {**ranks[0], **ranks[1]}
-        if other != item and (ranks[0].get(other, beyond) < first) != (ranks[1].get(other, beyond) < second)
+        for other, rank in far.items()
+        if other != item and rank < far.get(item, beyond) and near.get(other, beyond) > near.get(item, beyond)
     ]
-    return sorted(found, key=lambda other: min(ranks[0].get(other, beyond), ranks[1].get(other, beyond)))
+    return sorted(found, key=lambda other: min(first.get(other, beyond), second.get(other, beyond)))
 
 
-def _one_sided(item: str, before: Listing, after: Listing) -> bool:
-    return (item in before.by_item) != (item in after.by_item)
+def _moved_it(other: str, first: Row, second: Row, own: Mapping[str, _Own], before: Listing, after: Listing) -> bool:
+    """Whether a row that changed sides with a row of both lists did it: its score changed more, or it had to go."""
+    fell = before.by_item.get(other) is None or (other in after.by_item and after.by_item[other].rank < second.rank)
+    change = second.score - first.score
+    if change >= 0 if fell else change <= 0:
+        return True  # the row itself went the other way, so it was overtaken, or what stood above it fell
+    theirs, now = before.by_item.get(other), after.by_item.get(other)
+    if theirs and now:
+        return abs(now.score - theirs.score) > abs(change)
+    if own[other].cause in (ITEMS, RULES):
+        return True
+    row, rest = (theirs, after) if theirs else (now, before)
+    assert row is not None
+    return row.score - rest.rows[-1].score > abs(change)
 
 
 def _name(event: Event) -> str:

@@ -9,6 +9,7 @@ from tideline.changes import Event, EventChange, Listing, Move, compare_events, 
 
 EVENTS_SHOWN = 20
 PARTS_SHOWN = 3
+WIDTH = 150
 
 
 def why_changed(settings: Settings, user: str, earlier: str | None, later: str | None) -> None:
@@ -74,14 +75,15 @@ def _not_known(events: EventChange, before: Listing, after: Listing) -> Iterable
     lost = [listing.layer for listing in (before, after) if listing.events is None]
     if lost:
         yield (
-            f"Not known: the tables of the run of {' and '.join(lost)} were cleaned up. So events that were late or taken "
-            "back cannot be told, nor can blocked items; of an hour, items are those of its night."
+            f"Not known: the tables of the run of {' and '.join(lost)} were cleaned up. So events that were late or "
+            "taken back cannot be told, nor can blocked items; of an hour, items are those of its night."
         )
     if events.changed is None:
         yield "Not known: whether the user had new events. No row cites one, and the last event is the same."
 
 
 def _print_moves(user: str, moves: list[Move], before: Listing, after: Listing) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -92,9 +94,10 @@ def _print_moves(user: str, moves: list[Move], before: Listing, after: Listing) 
     if not moves:
         print(f"No rank of user {user} moved; {stayed} rows are where they were.")
         return
-    table = Table(title=escape(f"User {user}: {len(moves)} moved, {stayed} stayed"), title_justify="left")
+    title = f"User {user}: {len(moves)} moved, {stayed} stayed"
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for name in ("rank", "item", "score", "cause", "how", "parts"):
-        table.add_column(name, justify="right" if name in ("rank", "score") else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in ("rank", "score") else "left", no_wrap=True)
     for move in moves:
         table.add_row(
             f"{move.before or '-'} -> {move.after or '-'}",
@@ -105,7 +108,7 @@ def _print_moves(user: str, moves: list[Move], before: Listing, after: Listing) 
             ", ".join(f"{part} {gain:+.3f}" for part, gain in list(move.gains.items())[:PARTS_SHOWN]),
         )
     console = Console()
-    Console(width=max(console.width, 140)).print(table)
+    Console(width=max(console.width, WIDTH)).print(table)
 
 
 def _title(item: str | None, listing: Listing) -> str:
