@@ -35,8 +35,8 @@ export TIDELINE_ROWS := $(ROWS)
 export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 
-.PHONY: run train models why-changed test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake bench-embed \
-	bench-windows bench-retrieval bench-fusion picture install lint lint-fix \
+.PHONY: run train models why-changed test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake \
+	bench-embed bench-windows bench-retrieval bench-fusion picture install lint lint-fix \
 	typecheck lock clean
 
 run: install

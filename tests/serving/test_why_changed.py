@@ -179,7 +179,7 @@ def test_what_is_lost_with_a_run_folder_is_said_and_not_guessed(room, capsys):
     assert causes(room)["item2"][2] == "events or time"
     why_changed(room.settings, "a", None, None)
     out = capsys.readouterr().out
-    assert f"the tables of the run of {first.generation} were cleaned up" in out
+    assert f"the tables of the run of {first.generation} are not kept" in out
     assert "whether the user had new events" in out
     # What a row cites proves a new event all the same.
     make(room, 2, {"item1": parts(3), "item2": parts(1, 1)}, events=[OLD, ("e2", "item1", 30)])
@@ -200,7 +200,7 @@ def test_the_default_is_the_newest_kept_list_that_is_another(room, capsys):
     why_changed(room.settings, "a", second.generation, hour.generation)
     assert "nothing moved" in capsys.readouterr().out
     why_changed(room.settings, "a", None, None)
-    assert "2 -> 1" in capsys.readouterr().out
+    assert " 2 ->  1" in capsys.readouterr().out
     with pytest.raises(ValueError, match="no rows of user 'nobody'"):
         read_two(room.settings, "nobody")
     with pytest.raises(NothingPublishedError, match="never built"):

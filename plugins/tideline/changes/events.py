@@ -43,11 +43,11 @@ def compare_events(before: Listing, after: Listing) -> EventChange:
         new = _ordered({key: event for key, event in cited.items() if event.event_at >= before.as_of})
     surely = bool(new) or (after.last_event_at is not None and after.last_event_at >= before.as_of)
     surely = surely or (before.last_event_at != after.last_event_at)
-    gone: dict[str, Event] = {}
+    missing: dict[str, Event] = {}
     if after.events is not None:
         known = {cite.event.event_id: cite.event for row in before.rows for cite in row.cites}
-        gone = _ordered({key: event for key, event in known.items() if event.item_id and key not in after.events})
-    return EventChange(new, gone, False, True if surely or gone else None)
+        missing = _ordered({key: event for key, event in known.items() if event.item_id and key not in after.events})
+    return EventChange(new, missing, False, True if surely or missing else None)
 
 
 def _ordered(events: Mapping[str, Event]) -> dict[str, Event]:

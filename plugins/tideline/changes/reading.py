@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,7 @@ def _of_run(root: Path, generation: str) -> tuple[Path | None, Mapping[str, obje
     if entry is None:
         return None, {}
     tables = root / "runs" / entry.run_id / "tables"
-    return tables if tables.is_dir() else None, json.loads(json.dumps(entry.vars))
+    return tables if tables.is_dir() else None, entry.vars
 
 
 def _run_items(tables: Path | None, items: Iterable[str]) -> list[tuple[Any, ...]] | None:
@@ -150,7 +149,10 @@ def _ask(
         return None
     try:
         with duckdb.connect() as connection:
-            return connection.execute(query, {"files": [str(file) for file in files], **bound}).fetchall()
+            found: list[tuple[Any, ...]] = connection.execute(
+                query, {"files": [str(file) for file in files], **bound}
+            ).fetchall()
+            return found
     except duckdb.IOException:
         return None
 

@@ -9,7 +9,9 @@ from tideline.changes import Event, EventChange, Listing, Move, compare_events, 
 
 EVENTS_SHOWN = 20
 PARTS_SHOWN = 3
-WIDTH = 150
+WIDTH = 160
+COLUMNS = {"rank": 8, "item": 32, "score": 7, "cause": 14, "how": 44, "parts": 36}
+"""Columns of the table and their widths."""
 
 
 def why_changed(settings: Settings, user: str, earlier: str | None, later: str | None) -> None:
@@ -75,7 +77,7 @@ def _not_known(events: EventChange, before: Listing, after: Listing) -> Iterable
     lost = [listing.layer for listing in (before, after) if listing.events is None]
     if lost:
         yield (
-            f"Not known: the tables of the run of {' and '.join(lost)} were cleaned up. So events that were late or "
+            f"Not known: the tables of the run of {' and '.join(lost)} are not kept. So events that were late or "
             "taken back cannot be told, nor can blocked items; of an hour, items are those of its night."
         )
     if events.changed is None:
@@ -96,11 +98,12 @@ def _print_moves(user: str, moves: list[Move], before: Listing, after: Listing) 
         return
     title = f"User {user}: {len(moves)} moved, {stayed} stayed"
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    for name in ("rank", "item", "score", "cause", "how", "parts"):
-        table.add_column(name, justify="right" if name in ("rank", "score") else "left", no_wrap=True)
+    # One line a row: what is too long is cut.
+    for name, width in COLUMNS.items():
+        table.add_column(name, justify="right" if name == "score" else "left", no_wrap=True, width=width)
     for move in moves:
         table.add_row(
-            f"{move.before or '-'} -> {move.after or '-'}",
+            f"{move.before or '-':>2} -> {move.after or '-':>2}",
             escape(_title(move.item_id, after if move.item_id in after.items else before)),
             "" if move.gain is None else f"{move.gain:+.3f}",
             move.cause,
