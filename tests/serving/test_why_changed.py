@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tideline.changes import Event, ItemState, Listing, Row, compare_events, explain, read_two
+from tideline.changes import Citation, Event, ItemState, Listing, Row, compare_events, explain, read_two
 from tideline.commands.why_changed import why_changed
 from tideline.serving import publish
 from tideline.serving.pointer import NothingPublishedError, current_snapshot
@@ -131,6 +132,17 @@ def test_the_largest_difference_names_the_cause(second, more, cause):
     first = listing({"item1": parts(2), "item2": parts(1)})
     moves = explain(first, listing(second, **{"as_of": first.as_of + timedelta(days=1), **more}))
     assert {move.item_id: move.cause for move in moves}["item2"] == cause
+
+
+def test_a_row_that_cited_what_was_taken_back_left_with_it():
+    first = listing({"item1": parts(2), "item2": parts(1, 0.5)})
+    taken = first.events["e1"]
+    cites = (Citation(taken, "short", 0.5),)
+    first = replace(first, rows=(first.rows[0], replace(first.rows[1], cites=cites)))
+    second = listing({"item1": parts(2)}, events={})
+    assert list(compare_events(first, second).gone) == ["e1"]
+    (move,) = explain(first, second)
+    assert (move.cause, move.detail) == ("events", "cites 1 taken back, +0.500: view of 2000-11-22 00:00")
 
 
 def test_another_model_is_a_cause_of_its_own_but_not_of_what_cannot_be_had(room):
