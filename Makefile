@@ -27,13 +27,16 @@ export TIDELINE_PEERS := $(PEERS)
 export TIDELINE_QUERY := $(QUERY)
 export TIDELINE_GENERATION := $(GENERATION)
 export TIDELINE_BATCH := $(BATCH)
+export TIDELINE_USER := $(if $(filter command line,$(origin USER)),$(USER))
+export TIDELINE_FROM := $(FROM)
+export TIDELINE_TO := $(TO)
 export TIDELINE_RULE := $(RULE)
 export TIDELINE_ROWS := $(ROWS)
 export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 
-.PHONY: run train models test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake bench-embed \
-	bench-windows bench-retrieval bench-fusion picture install lint lint-fix \
+.PHONY: run train models why-changed test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake \
+	bench-embed bench-windows bench-retrieval bench-fusion picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -44,6 +47,12 @@ train: install
 
 models: install
 	@$(BIN)/python -m tideline models "$(ACTION)" $${TIDELINE_VERSION:+--version "$$TIDELINE_VERSION"}
+
+# USER of the shell's own environment is not meant: only the one that is typed.
+why-changed: install
+	@test -n "$$TIDELINE_USER" || { echo "error: say whose list: make why-changed USER=..." >&2; exit 1; }
+	@$(BIN)/python -m tideline why-changed $${TIDELINE_FROM:+--from "$$TIDELINE_FROM"} $${TIDELINE_TO:+--to "$$TIDELINE_TO"} \
+		-- "$$TIDELINE_USER"
 
 up: install
 	@$(BIN)/python -m tideline up

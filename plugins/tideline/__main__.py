@@ -41,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="trained versions and champions: list, back, use")
     models.add_argument("action", nargs="?", default="list", choices=("list", "back", "use"))
     models.add_argument("--version", default=None, help="use: the version that is to be champion")
+    why = commands.add_parser("why-changed", help="which ranks of a user moved between two generations, and why")
+    why.add_argument("user", help="the user's id")
+    why.add_argument("--from", dest="earlier", default=None, help="a kept generation (default: the newest other rows)")
+    why.add_argument("--to", dest="later", default=None, help="a kept generation (default: the current one)")
     commands.add_parser("up", help="start Airflow and its UI on 127.0.0.1")
     commands.add_parser("down", help="stop what `up` started")
     sql = commands.add_parser("sql", help="a read-only SQL prompt on what is published")
@@ -93,6 +97,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.models import run_models
 
         run_models(settings, options.action, options.version)
+    elif options.command == "why-changed":
+        from tideline.commands.why_changed import why_changed
+
+        why_changed(settings, options.user, options.earlier, options.later)
     elif options.command == "up":
         from tideline.commands.up import up
 
