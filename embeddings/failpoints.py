@@ -1,8 +1,8 @@
 """Failpoints: named places before and after every side effect, where a test can kill the process.
 
 `TIDELINE_FAILPOINT=pointer.swap.before` kills it there with SIGKILL, as a lost machine would; `tables.export.after:3`
-at the third passing. The settings read the variable, as every other one, and the door of the stages arms it: this module
-reads no environment, so that a process dies only by what its settings say. Unarmed, a passing is one comparison.
+at the third passing. The settings read the variable, as every other one, and the door of the stages arms it: this
+module reads no environment, so that a process dies only by what its settings say. Unarmed, a passing is one comparison.
 """
 
 from __future__ import annotations

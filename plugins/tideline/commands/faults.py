@@ -42,9 +42,8 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
             unknown = never_passed(ground.references)
         chosen = [one for one in tries if only in f"{one.walk}, {one.stage}, {one.failpoint}"]
         for number, outcome in enumerate(kill_everywhere(ground, chosen), 1):
-            print(
-                f"[{number}/{len(chosen)}] {outcome.fault} ({outcome.where}): {outcome.seen}, {outcome.seconds:.1f} s"
-            )
+            what = f"{outcome.fault} ({outcome.where}): {outcome.seen}"
+            print(f"[{number}/{len(chosen)}] {what}, {outcome.seconds:.1f} s", flush=True)
             for promise in outcome.broken:
                 print(f"    BROKEN: {promise}")
             outcomes.append(outcome)

@@ -1,4 +1,4 @@
-"""Kill -9 at every failpoint: readers see the old or the new generation whole, the rerun ends as if nothing had been."""
+"""Kill -9 at every failpoint: readers see one whole generation, and the rerun ends as if nothing had been."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REMAINS = {
     r"models/[^/]+": "the log of champions and its lock",
 }
 """What a kill may leave behind, and what becomes of it; anything else is a leftover."""
-SHORT = ("ledger.commit.after", "snapshot.rename.after", "vectors.tag.after", "manifest.write.after")
+SHORT = ("manifest.write.after", "pointer.swap.after")
 
 
 class Try(NamedTuple):
