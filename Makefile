@@ -34,9 +34,10 @@ export TIDELINE_RULE := $(RULE)
 export TIDELINE_ROWS := $(ROWS)
 export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
+export TIDELINE_ONLY := $(ONLY)
 
 .PHONY: run train models why-changed test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake \
-	bench-embed bench-windows bench-retrieval bench-fusion picture install lint lint-fix \
+	bench-embed bench-windows bench-retrieval bench-fusion faults picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -93,6 +94,9 @@ bench-fusion: install
 
 bench-retrieval: install
 	@$(BIN)/python -m tideline bench-retrieval
+
+faults: install
+	@$(BIN)/python -m tideline faults $${TIDELINE_ONLY:+--only "$$TIDELINE_ONLY"}
 
 picture: install
 	@$(BIN)/python -m tideline picture

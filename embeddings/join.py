@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from embeddings.collaborative import Space, Standing
+from embeddings.failpoints import failpoint
 from embeddings.identity import joined_id, without_frame
 from embeddings.settings import Settings
 from embeddings.space_files import SpaceError, load_space
@@ -111,7 +112,9 @@ def _put_aside(vectors: Path, name: str, model_id: str) -> None:
     file = vectors / name
     if file.exists() and VectorFile(file, f"{name.partition('_')[0]}_id").model == model_id:
         (vectors / TEXT).mkdir(exist_ok=True)
+        failpoint("vectors.aside.before")
         file.replace(vectors / TEXT / name)
+        failpoint("vectors.aside.after")
 
 
 def _take_from_base(base: Path, vectors: Path, model_id: str) -> int:
@@ -124,7 +127,9 @@ def _take_from_base(base: Path, vectors: Path, model_id: str) -> int:
     part = vectors / f".{ITEMS_FILE}{PART}"
     part.unlink(missing_ok=True)
     link_file(base / ITEMS_FILE, part)
+    failpoint("vectors.carry.before")
     part.replace(vectors / ITEMS_FILE)
+    failpoint("vectors.carry.after")
     part.unlink(missing_ok=True)  # renaming one link over another of the same file does nothing
     return len(file.ids)
 

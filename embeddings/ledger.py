@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import dataset
 
+from embeddings.failpoints import failpoint
 from embeddings.model import Model
 from embeddings.settings import Settings
 from embeddings.shard_files import finished_folder
@@ -89,9 +90,14 @@ def commit_shards(settings: Settings, model: Model, files: Sequence[Path]) -> in
             rows = dataset.dataset([str(file) for file in keys], schema=schema, format="parquet")
             if len(known):
                 rows = rows.filter(~pc.field("key").isin(known))
-            open_or_create(settings, model.model_id, TEXT_VECTORS, schema).add(rows)
+            ledger = open_or_create(settings, model.model_id, TEXT_VECTORS, schema)
+            failpoint("ledger.commit.before")
+            ledger.add(rows)
+            failpoint("ledger.commit.after")
         for file in files:
+            failpoint("ledger.clear.before")
             file.unlink(missing_ok=True)
+            failpoint("ledger.clear.after")
     return len(distinct) - len(known)
 
 

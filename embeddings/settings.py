@@ -23,6 +23,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from embeddings.failpoints import parse
+
 SOURCE_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 _DEFAULT_SOURCE = "movielens_1m"
 _STAGING = Path(__file__).resolve().parents[1] / "dbt_project" / "models" / "staging"
@@ -97,6 +99,17 @@ class Settings(BaseSettings):
     task_retries: int = Field(2, ge=0, description="Retries of an Airflow task; `make run` retries nothing.")
     retry_seconds: int = Field(60, ge=0, description="Wait before a retry, in seconds.")
     ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")
+
+    failpoint: str | None = Field(
+        None, description="Kill the process at this place, `name` or `name:n`: for `make faults`, see `failpoints`."
+    )
+
+    @field_validator("failpoint")
+    @classmethod
+    def _check_failpoint(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse(value)
+        return value
 
     @field_validator("vars", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embeddings.encoder import load_encoder
+from embeddings.failpoints import failpoint
 from embeddings.model import Model, describe_model
 from embeddings.settings import Settings
 from embeddings.shard_files import (
@@ -69,7 +70,9 @@ def encode_shard(out: Path, name: str, settings: Settings) -> Record:
         done = _encode(out, shard.name, settings, model, file)
     part = record.with_suffix(f".{secrets.token_hex(4)}.part")
     part.write_text(json.dumps(done, indent=1))
+    failpoint("shard.record.before")
     part.replace(record)
+    failpoint("shard.record.after")
     if done["failed"]:
         log.warning("%d texts broke the encoder and have no vector, see %s", len(done["failed"]), record)
     return done

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from embeddings.failpoints import failpoint
 from embeddings.model import Model
 from embeddings.settings import Settings
 from embeddings.table_files import model_folder
@@ -87,7 +88,9 @@ def save_plan(out: Path, plan: Plan) -> None:
     part = file.with_suffix(".part")
     shards = [shard._asdict() for shard in plan.shards]
     part.write_text(json.dumps({"model": plan.model, "shards": shards, "counts": plan.counts}, indent=1))
+    failpoint("plan.save.before")
     part.replace(file)
+    failpoint("plan.save.after")
 
 
 def read_plan(out: Path, model: Model) -> Plan:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from lancedb.index import IvfSq
 from numpy.typing import NDArray
 
+from embeddings.failpoints import failpoint
 from embeddings.identity import is_joined
 from embeddings.merging import merge_items, merge_users
 from embeddings.settings import Settings
@@ -188,8 +189,10 @@ def _merge(settings: Settings, model_id: str, name: str, file: Path, generation:
         changed = (merge_users if name == USER_VECTORS else merge_items)(table, rows, everyone)
     if everyone and changed:
         compact(table)
+    failpoint("vectors.tag.before")
     if generation in table.tags.list():
         table.tags.update(generation, table.version)
     else:
         table.tags.create(generation, table.version)
+    failpoint("vectors.tag.after")
     return int(table.version)

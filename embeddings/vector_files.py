@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from embeddings.failpoints import failpoint
+
 # A few rows of a large file are read by row group: small groups, about 12 MB at 384 dimensions.
 ROW_GROUP = 8192
 KEY_BYTES = 16
@@ -75,7 +77,9 @@ def writing(file: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
             part, schema, compression="none", use_dictionary=False, write_statistics=scalar, write_batch_size=1 << 16
         ) as writer:
             yield writer
+        failpoint("vectors.write.before")
         part.replace(file)
+        failpoint("vectors.write.after")
     finally:
         part.unlink(missing_ok=True)
 

@@ -78,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     windows.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
     fusion = commands.add_parser("bench-fusion", help="learned and fixed gates, and hypotheses about the two windows")
     fusion.add_argument("--horizon", type=float, default=7, help="days after each cutoff (default 7)")
+    faults = commands.add_parser("faults", help="kill a made-up shop at every failpoint, and see what is left of it")
+    faults.add_argument("--short", action="store_true", help="a night and a handful of failpoints")
+    faults.add_argument("--only", default="", help="tries whose run, stage or failpoint contains this text")
     commands.add_parser("picture", help="draw DAGs, tasks and assets into dags/README.md")
     return parser
 
@@ -152,6 +155,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_fusion import bench_fusion
 
         bench_fusion(settings, options.horizon)
+    elif options.command == "faults":
+        from tideline.commands.faults import faults
+
+        return faults(settings, short=options.short, only=options.only)
     elif options.command == "picture":
         from tideline.commands.picture import write_picture
 

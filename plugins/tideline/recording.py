@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from embeddings.failpoints import arm
 from embeddings.settings import Settings, load_settings
 from tideline.run import Run, load_run
 
@@ -36,6 +37,7 @@ def record(name: str, opened: str, work: Callable[[Run, Settings], Counts], part
     A stage that several workers do at a time has a line for each of its parts.
     """
     settings = load_settings()
+    arm(settings.failpoint)
     run = load_run(opened, settings)
     started = time.perf_counter()
     counts: Counts = {}

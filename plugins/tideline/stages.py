@@ -11,6 +11,7 @@ import logging
 import shutil
 from dataclasses import replace
 
+from embeddings.failpoints import arm, failpoint
 from embeddings.settings import Settings, load_settings
 from tideline.recording import Counts, record, stage
 from tideline.run import Run, load_run, name_generation, name_run
@@ -29,8 +30,11 @@ def open_run(window: Window, token: str) -> str:
     # What is learned serves lists with repeats and without: it must not depend on which of them a run is asked for.
     given = {name: value for name, value in settings.vars.items() if window.kind != "training" or name != REPEATS}
     run = Run(name_run(window, token), window, settings.root, settings.source, vars=given)
+    arm(settings.failpoint)
+    failpoint("run.open.before")
     shutil.rmtree(run.path, ignore_errors=True)
     run.save()
+    failpoint("run.open.after")
     log.info("run %s: events before %s, window from %s to %s", run.run_id, window.as_of, window.start, window.end)
     return run.run_id
 
@@ -83,7 +87,9 @@ def pin(run: Run, settings: Settings) -> Run:
         "dbt_project": digest_project(),
     }
     run = replace(run, generation=name_generation(run, extra))
+    failpoint("run.pin.before")
     run.save()
+    failpoint("run.pin.after")
     return run
 
 

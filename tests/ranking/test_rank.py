@@ -225,3 +225,11 @@ def test_no_item_gives_no_row(ranker, make_run, ranked_rows):
 def test_an_item_that_arrives_at_the_very_instant_is_recommended(make_run, ranked_rows):
     world = World(events=[("e1", "ann", "a", "view", 1)], items=["a", "b"], available_from={"b": 0.0})
     assert [row["item_id"] for row in ranked_rows(make_run(world))] == ["b"]
+
+
+def test_texts_of_searches_without_any_item_vector_do_not_stop_the_ranking(make_run, ranked_rows):
+    world = random_world(5, users=6, items=30)
+    world = replace(
+        world, vectors={}, texts={event[0]: [1.0] + [0.0] * 15 for event in world.events if event[2] is None}
+    )
+    check_rows(world, ranked_rows(make_run(world)))

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from embeddings.failpoints import failpoint
 from tideline import contracts
 from tideline.intake import quoting
 from tideline.intake.accounts import EVENTS, ITEMS, Account
@@ -94,6 +95,7 @@ def write_batch(
     )
     if account.quarantined or entry.unreadable:
         _write_quarantine(connection, root, entry, scratch)
+    failpoint("intake.batch.before")
     part = scratch / file.batch_id
     part.mkdir()
     if account.events:
@@ -121,13 +123,16 @@ def write_batch(
     (part / "batch.json").write_text(json.dumps(record, indent=2))
     for written in (*part.iterdir(), part):
         sync(written)
+    failpoint("intake.batch.after")
     target.parent.mkdir(parents=True, exist_ok=True)
+    failpoint("lake.append.before")
     try:
         part.rename(target)
     except OSError:
         if not target.exists():
             raise
         return False
+    failpoint("lake.append.after")
     sync(target.parent)
     return True
 
@@ -190,5 +195,7 @@ def _write_quarantine(connection: duckdb.DuckDBPyConnection, root: Path, entry: 
     connection.execute(f"copy (from refused order by row_number) to {quoting.text(part)} {PARQUET}")
     part.chmod(0o600)
     sync(part)
+    failpoint("intake.quarantine.before")
     part.replace(folder / f"{entry.file.batch_id}.parquet")
+    failpoint("intake.quarantine.after")
     sync(folder)

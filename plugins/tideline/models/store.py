@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from embeddings.failpoints import failpoint
 from tideline.run import write_atomically
 
 CARD = "card.json"
@@ -64,7 +65,9 @@ def save_version(root: Path, write: Callable[[Path], dict[str, Any]]) -> Version
         name = f"model-{_digest(part, {key: value for key, value in card.items() if key != DECISION})}"
         write_atomically(part / CARD, _json(card))
         if not (folder / name).exists():
+            failpoint("version.rename.before")
             part.rename(folder / name)
+            failpoint("version.rename.after")
     return _read(folder / name)
 
 
@@ -97,8 +100,10 @@ def promote(root: Path, version: Version, reason: str, before: datetime | None =
     entry = {"version": version.name, "at": datetime.now(UTC).isoformat(timespec="seconds"), "reason": reason}
     if before is not None:
         entry["before"] = _naive(before).isoformat()
+    failpoint("champion.log.before")
     with _locked(log), log.open("a") as stream:
         stream.write(json.dumps(entry) + "\n")
+    failpoint("champion.log.after")
 
 
 def champion_for(root: Path, as_of: datetime, text_model: str | None = None) -> Version | None:

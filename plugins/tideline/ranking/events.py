@@ -117,9 +117,10 @@ def _load_texts(connection: duckdb.DuckDBPyConnection, run: Run, items: NDArray[
         select row_number() over (order by event_id) - 1 as text_row, event_id, vector, item, item_has_vector
         from read_parquet($1)
         inner join (select distinct event_id, item, item_has_vector from block_events) using (event_id)
-        where vector is not null
+        where vector is not null and $2
         """,
-        [str(run.vectors / "event_vectors.parquet")],
+        # Where no item has a vector, a text can be compared with nothing.
+        [str(run.vectors / "event_vectors.parquet"), items.shape[1] > 0],
     )
     table = connection.execute(
         "select vector, case when item_has_vector then item else -1 end as item from block_texts order by text_row"

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from embeddings.failpoints import failpoint
 from embeddings.settings import Settings
 from tideline.ranking.because import Windows, cite
 from tideline.ranking.events import Events, load_events, load_items
@@ -77,7 +78,9 @@ def _rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
             events = load_events(connection, run, inputs, first, last)
             listed = rank_block(inputs, prepared, events, first, last)
             table = build_table(listed, inputs.user_id[first:last], inputs.catalogue, events, inputs.plan.model_version)
+            failpoint("ranking.part.before")
             write_part(table, part_folder / f"part-{number:05d}.parquet")
+            failpoint("ranking.part.after")
             counts["blocks"] += 1
             counts["rows"] += listed.user.size
             counts["users_without_vectors"] += int((~prepared.past.interests.fused[:-1].any(axis=1)).sum())
@@ -88,8 +91,10 @@ def _rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
         if run.kind == "nightly":
             counts.update(measure_faithfulness(run, inputs, connection, part_folder, reach(inputs)))
             seconds["faithfulness_seconds"] = round(time.perf_counter() - ended, 3)
+    failpoint("ranking.rename.before")
     shutil.rmtree(run.scored, ignore_errors=True)
     part_folder.replace(run.scored)
+    failpoint("ranking.rename.after")
     return {**counts, **seconds}
 
 

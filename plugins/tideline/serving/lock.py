@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from embeddings.failpoints import failpoint
 from tideline.run import write_atomically
 from tideline.serving.pointer import list_snapshots
 
@@ -50,7 +51,9 @@ class FileLease:
         # Names of snapshots count too: a lost or torn file must not make numbers go back.
         used = [_read_number(self._file), *(snapshot.fence for snapshot in list_snapshots(serving))]
         self._fence = max(used) + 1
+        failpoint("fence.take.before")
         write_atomically(self._file, f"{self._fence}\n")
+        failpoint("fence.take.after")
 
     @property
     def fence(self) -> int:

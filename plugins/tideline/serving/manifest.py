@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from embeddings.failpoints import failpoint
 from tideline.run import Run, write_atomically
 from tideline.serving.layer import Layer
 from tideline.serving.pointer import GENERATION, SnapshotError, serving_folder, snapshot_path
@@ -105,7 +106,9 @@ def describe(run: Run, layer: Layer, fence: int, *, committed: bool, complete: b
 
 def write_manifest(entry: Manifest, root: Path) -> None:
     """Write a manifest atomically, over an earlier one of the same generation."""
+    failpoint("manifest.write.before")
     write_atomically(_file(entry.generation, root), json.dumps(asdict(entry), indent=1, sort_keys=True, default=str))
+    failpoint("manifest.write.after")
 
 
 def read_manifest(generation: str, root: Path) -> Manifest | None:

@@ -18,6 +18,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from embeddings.failpoints import failpoint
+
 POINTER = "current.duckdb"
 GENERATION = re.compile(r"\d{8}T\d{6}Z-(?:nightly|hourly)-[0-9a-f]{8}")
 SNAPSHOT = re.compile(rf"snap_(?P<generation>{GENERATION.pattern})_(?P<fence>\d+)\.duckdb")
@@ -90,7 +92,9 @@ def swap(serving: Path, target: Path) -> None:
     part = serving / f".{POINTER}.part"
     part.unlink(missing_ok=True)
     part.symlink_to(target.name)
+    failpoint("pointer.swap.before")
     part.replace(serving / POINTER)
+    failpoint("pointer.swap.after")
     sync(serving)
 
 

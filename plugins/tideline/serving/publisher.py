@@ -23,6 +23,7 @@ from dataclasses import replace
 
 import duckdb
 
+from embeddings.failpoints import failpoint
 from embeddings.settings import Settings
 from tideline.run import Run, write_atomically
 from tideline.serving import snapshot
@@ -102,7 +103,9 @@ def _commit(desk: duckdb.DuckDBPyConnection, run: Run, settings: Settings, layer
         lease.check()
         snapshot.place(run, target)
         if judgement.verdict is Verdict.CURRENT:
+            failpoint("vectors.merge.before")
             entry = replace(entry, vectors=merge_vectors(run, settings))
+            failpoint("vectors.merge.after")
         write_manifest(entry, run.root)
         if judgement.verdict is Verdict.CURRENT:
             lease.check()
@@ -112,7 +115,9 @@ def _commit(desk: duckdb.DuckDBPyConnection, run: Run, settings: Settings, layer
         entry = replace(entry, snapshot=present.path.name, same_as=present.generation)
         write_manifest(entry, run.root)
     counts = _report(run, layer, judgement, lease, entry.snapshot_bytes, copied)
+    failpoint("run.mark.before")
     write_atomically(run.path / MARKER, json.dumps(counts, indent=1))
+    failpoint("run.mark.after")
     clean_up(settings, run.run_id)
     log.info("%s: %s", run.generation, judgement.verdict.value)
     return counts

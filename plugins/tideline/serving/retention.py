@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from embeddings.failpoints import failpoint
 from embeddings.settings import Settings
 from tideline.run import RUN_ID
 from tideline.serving.manifest import Manifest, list_manifests
@@ -36,16 +37,22 @@ def clean_up(settings: Settings, run_id: str) -> list[str]:
         generations |= {current.generation, *_layers(manifests.get(current.generation))}
     deleted = []
     for snapshot in doomed:
+        failpoint("cleanup.snapshot.before")
         snapshot.path.unlink()
+        failpoint("cleanup.snapshot.after")
         deleted.append(snapshot.path.name)
     if doomed:
+        failpoint("cleanup.vectors.before")
         forget_vectors(settings, manifests.values(), [*kept, *([current] if current else [])])
+        failpoint("cleanup.vectors.after")
     wanted = {entry.run_id for name, entry in manifests.items() if name in generations} | {run_id}
     ended = {entry.run_id for entry in manifests.values()}
     if current:
         deleted += forget_shown(root, current.generation, generations, settings.keep_shown_days)
     for folder in _removable(root, wanted, ended):
+        failpoint("cleanup.run.before")
         shutil.rmtree(folder, ignore_errors=True)
+        failpoint("cleanup.run.after")
         deleted.append(folder.name)
     return deleted
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from embeddings.failpoints import failpoint
 from tideline.contracts import SHOWN
 from tideline.run import Run
 from tideline.serving.pointer import GENERATION, serving_folder, sync
@@ -29,7 +30,9 @@ def write_shown(desk: duckdb.DuckDBPyConnection, run: Run) -> None:
         f"to {literal(str(part))} (format parquet, compression zstd)"
     )
     sync(part)
+    failpoint("shown.rename.before")
     part.replace(file)
+    failpoint("shown.rename.after")
 
 
 def shown_files(root: Path, generations: Iterable[str]) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from embeddings.failpoints import failpoint
 from tideline.run import Run
 from tideline.serving.layer import utc
 from tideline.serving.pointer import SnapshotError, sync
@@ -106,12 +107,14 @@ def seal(desk: duckdb.DuckDBPyConnection, run: Run) -> int:
         If a write-ahead log is left.
     """
     file = working_file(run)
+    failpoint("snapshot.seal.before")
     desk.execute("checkpoint next")
     desk.execute("detach next")
     if Path(f"{file}.wal").exists():
         raise SnapshotError(f"{file} still has a write-ahead log after its checkpoint: rerun the task")
     file.chmod(0o444)
     sync(file)
+    failpoint("snapshot.seal.after")
     return file.stat().st_size
 
 
@@ -119,7 +122,9 @@ def place(run: Run, target: Path) -> None:
     """Give the sealed file its published name, which no file has had before."""
     if target.exists() or Path(f"{target}.wal").exists():
         raise SnapshotError(f"{target} or its .wal exists already: move it away, then rerun the task")
+    failpoint("snapshot.rename.before")
     working_file(run).rename(target)
+    failpoint("snapshot.rename.after")
     sync(target.parent)
 
 

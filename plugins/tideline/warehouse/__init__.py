@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import yaml
 
+from embeddings.failpoints import failpoint
 from embeddings.settings import Settings
 from tideline.dbt import PROJECT, WarehouseError, build
 from tideline.run import Run
@@ -105,7 +106,8 @@ def _check_vars(run: Run) -> None:
 
 
 def _build(run: Run, settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...]) -> dict[str, float]:
-    return build(
+    failpoint("warehouse.build.before")
+    built = build(
         run.warehouse,
         select=select,
         exclude=exclude,
@@ -115,3 +117,5 @@ def _build(run: Run, settings: Settings, select: tuple[str, ...], exclude: tuple
         cache=settings.root / "cache" / "dbt",
         settings=settings,
     )
+    failpoint("warehouse.build.after")
+    return built

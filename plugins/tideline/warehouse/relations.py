@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embeddings.failpoints import failpoint
 from embeddings.settings import Settings
 from tideline import contracts
 from tideline.dbt import WarehouseError
@@ -131,7 +132,9 @@ def export(run: Run, tables: Iterable[str], settings: Settings) -> None:
             connection.execute(
                 f'copy (select * from "{table}" order by all) to {_literal(part)} (format parquet, compression zstd)'
             )
+            failpoint("tables.export.before")
             part.replace(run.tables / f"{table}.parquet")
+            failpoint("tables.export.after")
 
 
 def count(run: Run, tables: Mapping[str, str]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.failpoints import failpoint
 from tideline.ranking.learned.past import Past
 from tideline.ranking.learned.sources import Lesson, learn_sources
 from tideline.ranking.learned.tables import Columns, count_items
@@ -55,8 +56,10 @@ def save_knowledge(knowledge: Knowledge, folder: Path) -> None:
             for file, array in arrays.items():
                 np.save(part / f"{file}.npy", array, allow_pickle=False)
     (part / CARD).write_text(json.dumps({"format": FORMAT, "sources": shapes}, indent=1))
+    failpoint("knowledge.save.before")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
+    failpoint("knowledge.save.after")
 
 
 def load_knowledge(folder: Path) -> Knowledge:

@@ -1,0 +1,100 @@
+"""What can be seen of a home: by its readers, and all in all once a run has ended."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from embeddings.model import describe_model
+from embeddings.settings import Settings
+from embeddings.store import TEXT_VECTORS, open_table, read_table
+from embeddings.table_files import ITEM_VECTORS, USER_VECTORS
+from tideline.intake import list_batches
+from tideline.models import list_champions, list_versions
+from tideline.serving.fingerprint import fingerprint
+from tideline.serving.manifest import read_manifest
+from tideline.serving.pointer import NothingPublishedError, current_snapshot, serving_folder
+from tideline.serving.readers import connect
+
+TABLES = {
+    "nightly_recommendations": "*",
+    "hourly_recommendations": "*",
+    "user_interests": "*",
+    "popular_recommendations": "*",
+    "popular_by_category": "*",
+    "items": "*",
+    "intake": "* exclude (landed_at)",
+    "quarantine_summary": "*",
+}
+"""Published tables whose content the inputs decide, and what of it: not when something happened or how long it took."""
+Seen = dict[str, Any]
+
+
+def see_published(settings: Settings) -> Seen:
+    """Return what readers see, as plain values that are equal for equal content; empty if nothing is published.
+
+    `generation` that the pointer names, `layers` (current generations and their `rows_hash`), `tables` (one hash) and
+    `vectors` (the hash of the vectors that this generation was published with).
+    """
+    try:
+        with connect(settings) as reader:
+            layers = reader.execute(
+                "select generation, rows_hash from run_history where is_current order by all"
+            ).fetchall()
+            relations = [
+                f"(select {listed}, '' as generation from {table})"
+                if not _has_generation(reader, table)
+                else f"(select {listed} from {table})"
+                for table, listed in TABLES.items()
+            ]
+            tables = fingerprint(reader, relations)
+    except NothingPublishedError:
+        return {}
+    current = current_snapshot(serving_folder(settings.root))
+    generation = current.generation if current else ""
+    layers_seen = [list(layer) for layer in layers]
+    return {
+        "generation": generation,
+        "layers": layers_seen,
+        "tables": tables,
+        "vectors": _vectors(settings, generation),
+    }
+
+
+def see_all(settings: Settings) -> Seen:
+    """Return what there is when a run has ended: what readers see, batches and events of the lake, texts, models.
+
+    A doubled event, batch, text, version or line of the log shows as another number than that of a run that nobody
+    disturbed.
+    """
+    batches = list_batches(settings.root)
+    ledger = open_table(settings, describe_model(settings).model_id, TEXT_VECTORS)
+    keys = ledger.to_arrow()["key"].to_pylist() if ledger is not None else []
+    return {
+        "published": see_published(settings),
+        "batches": sorted(batch["batch_id"] for batch in batches),
+        "events": sum(batch["events"] for batch in batches),
+        "quarantined": sum(batch["quarantined"] for batch in batches),
+        "quarantine": sorted(file.name for file in (settings.root / "quarantine").glob("*.parquet")),
+        "texts": [len(keys), len(set(keys))],
+        "versions": [version.name for version in list_versions(settings.root)],
+        "champions": [entry["version"] for entry in list_champions(settings.root)],
+    }
+
+
+def _has_generation(reader: Any, table: str) -> bool:
+    found = reader.execute(
+        "select count(*) from information_schema.columns where table_name = ? and column_name = 'generation'", [table]
+    ).fetchone()
+    return bool(found and found[0])
+
+
+def _vectors(settings: Settings, generation: str) -> str | None:
+    entry = read_manifest(generation, settings.root)
+    if entry is None or not entry.vectors:
+        return None
+    digest = sha256()
+    for name, id_column in ((USER_VECTORS, "user_id"), (ITEM_VECTORS, "item_id")):
+        rows = read_table(settings, str(entry.vectors["model"]), name, generation).sort_by(id_column)
+        digest.update(repr(rows.to_pylist()).encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,17 @@
+"""The short form of `make faults`: killed at the commit's most delicate places, a night still keeps its promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from embeddings.settings import Settings
+from tideline.commands.faults import faults
+
+
+@pytest.mark.slow
+def test_a_night_killed_on_its_way_to_readers_keeps_its_promises(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert faults(Settings(source="canonical", home=tmp_path), short=True) == 0, capsys.readouterr().out
