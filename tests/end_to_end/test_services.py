@@ -39,6 +39,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pa
     schedules = {
         "TIDELINE_HOURLY_SCHEDULE": "every 25s",
         "TIDELINE_NIGHTLY_SCHEDULE": "every 60s",
+        # Training has its own tests, and two cores are few here.
+        "TIDELINE_TRAINING_SCHEDULE": "0 0 29 2 *",
         "TIDELINE_RETRY_SECONDS": "1",
         "TIDELINE_UI_PORT": PORT,
     }
