@@ -106,7 +106,7 @@ class Room:
         run.save()
         (run.path / "stages.jsonl").write_text(
             '{"stage": "rank", "seconds": 9.0, "rows": {}, "peak_mb": 1.0}\n'
-            '{"stage": "rank", "seconds": 1.5, "rows": {"index_recall": 0.97}, "peak_mb": 80.0}\n'
+            '{"stage": "rank", "seconds": 1.5, "rows": {}, "peak_mb": 80.0}\n'
             '{"stage": "embed_shard", "part": "000-of-another-plan", "seconds": 9.0, "peak_mb": 9.0}\n'
             '{"stage": "plan_texts", "seconds": 0.5, "peak_mb": 1.0}\n'
             '{"stage": "embed_shard", "part": "000-a", "seconds": 7.0, "peak_mb": 1.0, "failure": "killed"}\n'

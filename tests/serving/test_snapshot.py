@@ -95,7 +95,6 @@ def test_metrics_of_the_layer_and_of_evaluations(room):
     for metric, value in (("texts_embedded", 7), ("texts_truncated", 2), ("texts_failed", 1)):
         assert found[metric, "nightly"] == (value, night.generation)
     assert ("texts_known", "nightly") not in found  # what was not counted is not made up
-    assert found["index_recall", "nightly"] == (0.97, night.generation)
     assert found["users_with_interest_vector", "nightly"] == (1, night.generation)
     assert found["share_of_rows", "nightly, first source popular"] == (1, night.generation)
 

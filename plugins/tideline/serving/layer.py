@@ -126,9 +126,6 @@ def _metrics(desk: duckdb.DuckDBPyConnection, run: Run, table: str) -> list[dict
     recorded = _recorded(run)
     texts: dict[str, float] = next((line["rows"] for line in recorded if line["stage"] == "collect_vectors"), {})
     measured += [(metric, run.kind, float(texts[name]), unit) for metric, name, unit in TEXT_METRICS if name in texts]
-    ranked: dict[str, float] = next((line["rows"] for line in recorded if line["stage"] == "rank"), {})
-    if (recall := ranked.get("index_recall")) is not None:
-        measured.append(("index_recall", run.kind, float(recall), None))
     measured += [("share_of_rows", f"{run.kind}, first source {source}", share, None) for source, share in shares]
     measured += click_through(desk)
     metrics = [dict(zip(("metric", "subject", "value", "unit"), values, strict=True)) for values in measured]
