@@ -15,33 +15,23 @@ An hour that was missed needs no repair: the next night covers everyone.
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import Asset, Param, chain, dag, get_current_context, task
+from airflow.sdk import Asset, chain, dag, get_current_context, task
 
 from embeddings.settings import load_settings
 from tideline import assets, stages
-from tideline.schedules import timetable
+from tideline.schedules import common_arguments, timetable
 from tideline.ui.links import with_gate_link
-from tideline.window import INSTANT_PATTERN, resolve
+from tideline.window import resolve
 
 settings = load_settings()
-INSTANT = {"type": ["null", "string"], "pattern": INSTANT_PATTERN, "description": "A date or an ISO 8601 timestamp"}
 
 
 @dag(
     dag_id="hourly_recommendations",
     schedule=timetable(settings.hourly_schedule),
-    start_date=pendulum.datetime(1995, 1, 1, tz="UTC"),
-    catchup=False,
     max_active_runs=4,
-    tags=["tideline", "hourly", settings.source],
-    default_args={
-        "owner": "data-team",
-        "retries": settings.task_retries,
-        "retry_delay": pendulum.duration(seconds=settings.retry_seconds),
-    },
-    params={"as_of": Param(None, **INSTANT), "window_start": Param(None, **INSTANT)},
     doc_md=__doc__,
+    **common_arguments(settings, "hourly"),
 )
 def hourly_recommendations() -> None:
     """Wire the stages of an hour."""

@@ -1,10 +1,13 @@
-"""A schedule from the settings becomes an Airflow timetable whose runs have a data interval."""
+"""What all DAGs have in common, and how a schedule of the settings becomes a timetable whose runs have an interval."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from embeddings.settings import Settings
+from tideline.window import INSTANT_PATTERN
 
 if TYPE_CHECKING:
     from airflow.timetables.base import Timetable
@@ -29,3 +32,22 @@ def timetable(schedule: str) -> Timetable:
     if len(schedule.split()) != 5:
         raise ValueError(f"{schedule!r} is no schedule: write a cron expression of five fields, or 'every 600s'")
     return CronDataIntervalTimetable(schedule, timezone="UTC")
+
+
+def common_arguments(settings: Settings, kind: str) -> dict[str, Any]:
+    """Return the arguments that every DAG takes: tags, owner, retries, no catching up, and a window by hand."""
+    import pendulum
+    from airflow.sdk import Param
+
+    instant = {"type": ["null", "string"], "pattern": INSTANT_PATTERN, "description": "A date or an ISO 8601 timestamp"}
+    return {
+        "start_date": pendulum.datetime(1995, 1, 1, tz="UTC"),
+        "catchup": False,
+        "tags": ["tideline", kind, settings.source],
+        "default_args": {
+            "owner": "data-team",
+            "retries": settings.task_retries,
+            "retry_delay": pendulum.duration(seconds=settings.retry_seconds),
+        },
+        "params": {"as_of": Param(None, **instant), "window_start": Param(None, **instant)},
+    }
