@@ -15,6 +15,7 @@ from tideline.ranking.learned.lists import Lists, active_users, join, lists_at
 from tideline.ranking.learned.model import Model, single
 from tideline.ranking.learned.past import Past
 from tideline.ranking.learned.shift import Shift, measure_shift
+from tideline.ranking.learned.singles import best_single
 from tideline.ranking.learned.sources import COMMON, NAMES
 from tideline.ranking.learned.trees import best_rounds, fit_trees
 
@@ -103,7 +104,7 @@ def train(past: Past, plan: Plan | None = None, judge: Judge | None = None) -> T
         models[mode], cards[mode] = _choose(lists[mode], mode, plan, shift, judge)
     if not repeats:
         models["repeats"], cards["repeats"] = models["new"], {"note": "users do not come back: as new items"}
-    popular = _best_single([part for part in lists["new"] if part.size], COMMON, shift) or FALLBACK["new"]
+    popular = best_single([part for part in lists["new"] if part.size], COMMON, shift) or FALLBACK["new"]
     card = {"plan": asdict(plan), "repeats": repeats, "popular": popular, "skipped": skipped, "modes": cards}
     return Trained(models, popular, repeats, plan, card)
 
@@ -144,7 +145,7 @@ def _choose(
         note = f"{sum(sizes)} lists are too few to judge by: {source} ranks"
         return single(source), {"winner": source, "note": note, "lists": sum(sizes)}
     held = join(parts[:held_count])
-    best, popular = _best_single(parts, NAMES, shift), _best_single(parts, COMMON, shift)
+    best, popular = best_single(parts, NAMES, shift), best_single(parts, COMMON, shift)
     contenders = {name: single(name).score(held.features, names) for name in sorted({best, popular} - {""})}
     rounds = 0
     earlier = _thinned(parts[held_count:], plan)
@@ -186,26 +187,6 @@ def _held(sizes: list[int], plan: Plan) -> int:
     return max(1, min(enough, len(sizes) // 3)) if sizes else 0
 
 
-def _best_single(parts: list[Lists], names: tuple[str, ...], shift: Shift) -> str:
-    """Return which source alone ranks all lists best: all, as nothing is learned, so that luck counts little."""
-    if not parts:
-        return ""
-    weights = np.split(shift.weigh(_users(parts)), np.cumsum([part.size for part in parts])[:-1])
-    total: dict[str, float] = {}
-    for part, weight in zip(parts, weights, strict=True):
-        for name in names:
-            # A source that is silent for most users would win by the ties that popularity breaks for it.
-            if name in part.names and _speaks(part, name):
-                reached = part.ndcg(single(name).score(part.features, part.names))
-                total[name] = total.get(name, 0.0) + float(weight @ reached)
-    return max(total, key=lambda name: total[name]) if total else ""
-
-
-def _speaks(lists: Lists, name: str) -> bool:
-    heard = np.bincount(lists.list, lists.column(f"{name}.share") > 0, minlength=lists.size) > 0
-    return bool(heard.mean() > 0.5)
-
-
 def _refit(
     winner: str, names: tuple[str, ...], lists: Lists, rounds: int, plan: Plan, shift: Shift
 ) -> tuple[Model, dict[str, float]]:
@@ -240,11 +221,6 @@ def _importance(lists: Lists, plan: Plan, shift: Shift) -> NDArray[np.float64]:
     age = lists.cutoff - lists.cutoff.min(initial=np.inf)
     weight: NDArray[np.float64] = shift.weigh(lists) * 0.5 ** (age / plan.half_life)
     return weight
-
-
-def _users(parts: list[Lists]) -> Lists:
-    """Join one row of each list: enough to know its user."""
-    return join([part.rows(np.diff(part.list, prepend=-1) > 0, np.ones(part.size, dtype=bool)) for part in parts])
 
 
 def _spread(lists: Lists, scores: NDArray[np.floating]) -> float:
