@@ -4,7 +4,7 @@
 read nothing but a `Past`, and the features of training come from the code that serves.
 
 A night lets every source learn from everybody and leaves that in its folder; its hours ask it about their users. What
-`train` learned is a version that a run pins; without one a fixed blend ranks (`training.untrained`).
+`train` learned is a version that a run pins; without one a fixed blend ranks (`untrained`).
 """
 
 from tideline.ranking.learned.past import Interests, Past, make_past

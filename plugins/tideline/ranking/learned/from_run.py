@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from embeddings.vector_files import VectorFile
 from tideline.ranking.learned.past import Past, make_past
+from tideline.ranking.rules import read_categories
 
 JUST_ARRIVED = 1e-3
 """Days that an item can be had which arrives at the instant, or of which only the catalogue knows."""
@@ -107,16 +108,9 @@ def read_vectors(file: Path, item_id: pa.Array) -> NDArray[np.float32]:
 
 def multi_hot(category: pa.ChunkedArray) -> Any:
     """Return `[items, c]` sparse: an item's categories, joined by `|` in the catalogue, in equal shares."""
-    from scipy.sparse import csr_array
-
-    parts = pc.split_pattern(pc.fill_null(category, "").combine_chunks(), "|")
-    row = pc.list_parent_indices(parts).to_numpy()
-    name = pc.utf8_trim_whitespace(parts.flatten())
-    kept = pc.not_equal(name, "").to_numpy(zero_copy_only=False)
-    coded = name.filter(pa.array(kept)).dictionary_encode()
-    row, code = row[kept], coded.indices.to_numpy()
-    matrix = csr_array((np.ones(row.size), (row, code)), shape=(len(category), len(coded.dictionary)))
-    matrix.data[:] = 1 / np.repeat(np.diff(matrix.indptr), np.diff(matrix.indptr))
+    matrix = read_categories(category.to_pylist()).matrix
+    count = np.diff(matrix.indptr)
+    matrix.data = 1 / np.repeat(count, count)
     return matrix
 
 
