@@ -96,6 +96,28 @@ class Settings(BaseSettings):
     keep_shown_days: int = Field(
         14, ge=1, description="Days for which it is kept what each generation recommended, to join clicks to."
     )
+    keep_quarantined_days: int = Field(
+        365, ge=1, description="Days for which refused rows are kept raw, since they landed; their account stays."
+    )
+    keep_landing_days: int | None = Field(
+        None, ge=1, description="Days after which a landing file that is in the lake is deleted. Default: never."
+    )
+    keep_history_days: int = Field(
+        400, ge=1, description="Days for which `run_history` and `quality_metrics` tell of a generation."
+    )
+    keep_model_days: int = Field(
+        180, ge=1, description="Days for which a trained version that no kept run names is kept."
+    )
+    keep_log_days: int = Field(
+        30, ge=1, description="Days of Airflow's logs and records, of Data Docs and of runs that never ended."
+    )
+    compact_after_days: int = Field(2, ge=1, description="Days after which small batches of the lake are merged.")
+    maintenance_schedule: str = Field("30 4 * * *", description="Cron (UTC), or `every <seconds>s`.")
+    nightly_deadline_minutes: int = Field(180, ge=1, description="Minutes until a night that is not done is late.")
+    hourly_deadline_minutes: int = Field(30, ge=1, description="Minutes until an hour that is not done is late.")
+    webhook: SecretStr | None = Field(
+        None, description="URL that notifications are posted to as JSON, beside `<home>/notifications.jsonl`."
+    )
     task_retries: int = Field(2, ge=0, description="Retries of an Airflow task; `make run` retries nothing.")
     retry_seconds: int = Field(60, ge=0, description="Wait before a retry, in seconds.")
     ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")

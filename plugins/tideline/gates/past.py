@@ -5,6 +5,7 @@ The lake is the memory: it is never cleaned up, and `run.json` pins both sides, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ import duckdb
 from tideline import contracts
 from tideline.gates.aggregates import read_row, read_sql
 from tideline.gates.measures import Measure, Value
+from tideline.intake.lake import lake_rows, record_files
 from tideline.run import Run
 
 REMEMBERED = 28
@@ -105,8 +107,7 @@ def measure(connection: duckdb.DuckDBPyConnection, run: Run, incoming: tuple[str
     """
     new = set(incoming)
     earlier = [batch for batch in run.batches if batch not in new]
-    lake = run.root / "lake" / "batches"
-    load_records(connection, "past_files", [lake / batch / "batch.json" for batch in earlier])
+    load_records(connection, "past_files", run.root, earlier)
     recent = connection.execute(
         "select batch_id from past_files qualify dense_rank() over (order by landed_at desc) <= ? order by batch_id",
         [REMEMBERED],
@@ -114,7 +115,7 @@ def measure(connection: duckdb.DuckDBPyConnection, run: Run, incoming: tuple[str
     remembered = [batch for (batch,) in recent]
     for table in OPTIONAL:
         columns = contracts.LAKE_EVENTS if table == "events" else contracts.LAKE_ITEMS
-        show(connection, f"past_{table}", columns, [lake / batch / f"{table}.parquet" for batch in remembered])
+        show(connection, f"past_{table}", columns, lake_rows(run.root, remembered, table))
     window = run.window
     given = {
         "fewest_deliveries": FEWEST_DELIVERIES,
@@ -129,7 +130,7 @@ def measure(connection: duckdb.DuckDBPyConnection, run: Run, incoming: tuple[str
     values |= {f"{kind}_delivery_ratio": values["delivery_ratio"] for kind in ("nightly", "hourly")}
     for table, columns_of in OPTIONAL.items():
         now, before = (
-            _count_nulls(connection, [lake / batch / f"{table}.parquet" for batch in batches], columns_of)
+            _count_nulls(connection, lake_rows(run.root, batches, table), columns_of)
             for batches in (incoming, remembered)
         )
         for column in columns_of:
@@ -138,23 +139,23 @@ def measure(connection: duckdb.DuckDBPyConnection, run: Run, incoming: tuple[str
 
 
 def show(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[contracts.Column, ...], files: list[Path]
+    connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[contracts.Column, ...], rows: str | None
 ) -> None:
-    """Show Parquet files as one view; a batch without such rows has no file."""
-    present = [str(file) for file in files if file.exists()]
-    if present:
-        connection.read_parquet(present).create_view(name)  # type: ignore[arg-type]
+    """Show rows of the lake, as `lake_rows` gives them, as one view; without any it is empty."""
+    if rows:
+        connection.execute(f"create view {name} as {rows}")
     else:
         connection.execute(f"create table {name} ({contracts.ddl(columns)})")
 
 
-def load_records(connection: duckdb.DuckDBPyConnection, name: str, files: list[Path]) -> None:
-    """Load `batch.json` files as a table of `RECORD`."""
+def load_records(connection: duckdb.DuckDBPyConnection, name: str, root: Path, batches: Sequence[str]) -> None:
+    """Load the `batch.json` of batches as a table of `RECORD`."""
     columns = ", ".join(f"'{column}': '{type_}'" for column, type_ in RECORD.items())
-    if files:
+    if batches:
         connection.execute(
-            f"create table {name} as select * from read_json(?, columns = {{{columns}}})",
-            [[str(file) for file in files]],
+            f"create table {name} as select distinct on (batch_id) * from "
+            f"read_json(?, columns = {{{columns}}}, format = 'unstructured') where list_contains(?, batch_id)",
+            [[str(file) for file in record_files(root)], list(batches)],
         )
     else:
         columns = ", ".join(f'"{column}" {type_}' for column, type_ in RECORD.items())
@@ -162,18 +163,14 @@ def load_records(connection: duckdb.DuckDBPyConnection, name: str, files: list[P
 
 
 def _count_nulls(
-    connection: duckdb.DuckDBPyConnection, files: list[Path], columns: tuple[str, ...]
+    connection: duckdb.DuckDBPyConnection, rows: str | None, columns: tuple[str, ...]
 ) -> dict[str, tuple[int, int]]:
-    """Return nulls and rows by column, from the statistics of the Parquet files: no text is read."""
-    present = [str(file) for file in files if file.exists()]
-    if not present:
+    """Return nulls and rows by column."""
+    if rows is None:
         return {}
-    counted = connection.execute(
-        "select path_in_schema, sum(stats_null_count), sum(num_values) from parquet_metadata(?) "
-        "where list_contains(?, path_in_schema) group by path_in_schema having count(*) = count(stats_null_count)",
-        [present, list(columns)],
-    )
-    return {column: (int(nulls), int(rows)) for column, nulls, rows in counted.fetchall()}
+    counted = ", ".join(f"count(*) - count({column}), count(*)" for column in columns)
+    found = connection.execute(f"select {counted} from ({rows})").fetchone() or ()
+    return {column: (found[2 * n], found[2 * n + 1]) for n, column in enumerate(columns)}
 
 
 def _compare_nulls(

@@ -13,6 +13,7 @@ from tideline.dbt import PROJECT
 from tideline.gates import past
 from tideline.gates.aggregates import quoted, read_row, read_sql
 from tideline.gates.measures import Measure, Value
+from tideline.intake.lake import lake_rows
 from tideline.run import Run
 
 FILES = "from read_json('{lake}/*/batch.json')"
@@ -95,14 +96,13 @@ def measure(run: Run, settings: Settings) -> dict[str, Value]:
     """
     first = run.of_everyone or run.base is None
     incoming = run.new_batches or (run.batches if first else ())
-    lake = run.root / "lake" / "batches"
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
-        past.load_records(connection, "files", [lake / batch / "batch.json" for batch in incoming])
+        past.load_records(connection, "files", run.root, incoming)
         events, items = contracts.LAKE_EVENTS, contracts.LAKE_ITEMS
-        past.show(connection, "events", events, [lake / batch / "events.parquet" for batch in incoming])
-        past.show(connection, "items", items, [lake / batch / "items.parquet" for batch in incoming])
-        past.show(connection, "pinned_events", events, [lake / batch / "events.parquet" for batch in run.batches])
-        past.show(connection, "known_items", items, [lake / batch / "items.parquet" for batch in run.batches])
+        past.show(connection, "events", events, lake_rows(run.root, incoming, "events"))
+        past.show(connection, "items", items, lake_rows(run.root, incoming, "items"))
+        past.show(connection, "pinned_events", events, lake_rows(run.root, run.batches, "events"))
+        past.show(connection, "known_items", items, lake_rows(run.root, run.batches, "items"))
         as_of = run.window.as_of.replace(tzinfo=None)
         given = {"types": sorted(known_types(run)), "as_of": as_of, "nightly": run.of_everyone}
         values = read_row(connection, read_sql("staging"), given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,48 +16,11 @@ from embeddings.failpoints import failpoint
 from tideline import contracts
 from tideline.intake import quoting
 from tideline.intake.accounts import EVENTS, ITEMS, Account
+from tideline.intake.lake import RECORD, lake
 from tideline.intake.landing import Landed, raw_row
 from tideline.intake.rules import sentence
 
 PARQUET = "(format parquet, compression zstd)"
-
-
-def lake(root: Path) -> Path:
-    """Folder of the batches."""
-    return root / "lake" / "batches"
-
-
-def list_batches(root: Path) -> list[dict[str, Any]]:
-    """Return the `batch.json` of every batch, in the order they landed."""
-    batches = [json.loads(file.read_text()) for file in lake(root).glob("[!.]*/batch.json")]
-    return sorted(batches, key=lambda batch: (batch["landed_at"], batch["batch_id"]))
-
-
-def read_batches(root: Path, batch_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the `batch.json` of these batches, in their order.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a batch is not in the lake.
-    """
-    found = []
-    for batch_id in batch_ids:
-        file = lake(root) / batch_id / "batch.json"
-        if not file.exists():
-            raise FileNotFoundError(
-                f"batch {batch_id} is not in {lake(root)}: the lake of this home was changed by hand"
-            )
-        found.append(json.loads(file.read_text()))
-    return found
-
-
-def lake_files(root: Path, batch_ids: Iterable[str]) -> tuple[list[Path], list[Path]]:
-    """Return the Parquet files of events and of items of these batches, those without rows left out."""
-    batches = read_batches(root, batch_ids)
-    events = [lake(root) / batch["batch_id"] / "events.parquet" for batch in batches if batch["events"]]
-    items = [lake(root) / batch["batch_id"] / "items.parquet" for batch in batches if batch["items"]]
-    return events, items
 
 
 def write_batch(
@@ -120,7 +83,7 @@ def write_batch(
     }
     for extra in beside:
         extra.rename(part / extra.name)
-    (part / "batch.json").write_text(json.dumps(record, indent=2))
+    (part / RECORD).write_text(json.dumps(record, indent=2))
     for written in (*part.iterdir(), part):
         sync(written)
     failpoint("intake.batch.after")

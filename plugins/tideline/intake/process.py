@@ -12,9 +12,10 @@ from pathlib import Path
 from embeddings.settings import Settings
 from tideline.dbt import PROJECT, build
 from tideline.intake.accounts import Account, judge, settle
-from tideline.intake.batches import list_batches, write_batch
+from tideline.intake.batches import write_batch
 from tideline.intake.declaration import Declaration, read_declaration
 from tideline.intake.files import LandingFile, find_files, select_new
+from tideline.intake.lake import list_batches
 from tideline.intake.landing import connect, load_files
 from tideline.intake.lateness import known_as_of
 

@@ -20,10 +20,9 @@ import duckdb
 from embeddings.settings import Settings
 from tideline import contracts
 from tideline.intake import quoting
-from tideline.intake.batches import PARQUET, lake, list_batches, sync
+from tideline.intake.batches import PARQUET, sync
+from tideline.intake.lake import RELEASED, list_batches, list_units, place_batches
 
-RELEASED = "released.parquet"
-"""File of a release's batch: `batch_id` and `row_number` of the quarantined rows that it brings, and their `rule`."""
 DECIDED = "batch_id varchar, row_number bigint, rule varchar"
 
 
@@ -78,7 +77,9 @@ def open_quarantine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     root = settings.root
     batches = list_batches(root)
     refused = [file for batch in batches if (file := root / "quarantine" / f"{batch['batch_id']}.parquet").exists()]
-    released = [lake(root) / batch["batch_id"] / RELEASED for batch in batches if batch.get("kind") == "release"]
+    places = place_batches(list_units(root))
+    releases = [batch["batch_id"] for batch in batches if batch.get("kind") == "release"]
+    released = sorted({places[batch_id].folder / RELEASED for batch_id in releases})
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
         _view(connection, "refused", contracts.ddl(contracts.QUARANTINE), refused)
         _view(connection, "released", DECIDED, released)

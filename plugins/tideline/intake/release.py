@@ -15,12 +15,13 @@ import duckdb
 from embeddings.settings import Settings
 from tideline.intake import quoting
 from tideline.intake.accounts import Account, judge, settle
-from tideline.intake.batches import PARQUET, read_batches, write_batch
+from tideline.intake.batches import PARQUET, write_batch
 from tideline.intake.declaration import Declaration, Table, read_declaration
 from tideline.intake.files import LandingFile
+from tideline.intake.lake import RELEASED, read_batches
 from tideline.intake.landing import Landed, connect, load_files
 from tideline.intake.process import STAGING, build_judgement, open_scratch
-from tideline.intake.quarantine import RELEASED, QuarantineError, Selection, folder, now, open_quarantine
+from tideline.intake.quarantine import QuarantineError, Selection, folder, now, open_quarantine
 from tideline.intake.reading.json_lines import read_json_lines
 
 AT_A_TIME = 10_000

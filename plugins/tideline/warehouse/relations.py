@@ -41,17 +41,13 @@ def prepare(run: Run, settings: Settings) -> None:
     WarehouseError
         If a table of the base nightly is gone.
     """
-    from tideline.intake import lake_files
-
     # A stale log beside a new file would be replayed into it.
     for file in (run.warehouse, Path(f"{run.warehouse}.wal")):
         file.unlink(missing_ok=True)
     run.path.mkdir(parents=True, exist_ok=True)
-    events, items = lake_files(run.root, run.batches)
     with connect(run, settings) as connection:
         connection.execute("create schema lake; create schema run")
-        _view(connection, "lake.events", contracts.LAKE_EVENTS, events)
-        _view(connection, "lake.items", contracts.LAKE_ITEMS, items)
+        _show_lake(connection, run)
         connection.execute(
             "create table run.run_window (run_id varchar, kind varchar, starts_at timestamp, ends_at timestamp, "
             "as_of timestamp, generation varchar, model_version varchar, source varchar, builds_item_tables boolean)"
@@ -83,6 +79,7 @@ def attach_results(run: Run, settings: Settings) -> None:
 
     pinned = _pinned(run)
     with connect(run, settings) as connection:
+        _show_lake(connection, run)  # again: batches may have moved into a pack since
         _view(connection, "run.scored", contracts.SCORED, sorted(run.scored.glob("part-*.parquet")))
         gates = tuple(column for column in contracts.USER_VECTORS if column.name in ("user_id", "gate"))
         file = run.vectors / "user_vectors.parquet"
@@ -148,14 +145,27 @@ def count(run: Run, tables: Mapping[str, str]) -> dict[str, int]:
     return {name: row[0] if row else 0 for name, row in rows.items()}
 
 
+def _show_lake(connection: DuckDBPyConnection, run: Run) -> None:
+    from tideline.intake import lake_rows
+
+    for table, columns in (("events", contracts.LAKE_EVENTS), ("items", contracts.LAKE_ITEMS)):
+        _view_of(connection, f"lake.{table}", columns, lake_rows(run.root, run.batches, table))
+
+
 def _view(
     connection: DuckDBPyConnection, name: str, columns: tuple[contracts.Column, ...], files: Iterable[Path]
 ) -> None:
     """Create a view with these columns over Parquet files, or an empty one where there are none."""
     paths = ", ".join(_literal(file) for file in files)
-    if paths:
+    _view_of(connection, name, columns, f"select * from read_parquet([{paths}])" if paths else None)
+
+
+def _view_of(
+    connection: DuckDBPyConnection, name: str, columns: tuple[contracts.Column, ...], rows: str | None
+) -> None:
+    if rows:
         listed = ", ".join(f'"{column.name}"' for column in columns)
-        body = f"select {listed} from read_parquet([{paths}])"
+        body = f"select {listed} from ({rows})"
     else:
         listed = ", ".join(f'cast(null as {column.type}) as "{column.name}"' for column in columns)
         body = f"select {listed} where false"
