@@ -36,7 +36,7 @@ export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 export TIDELINE_ONLY := $(ONLY)
 
-.PHONY: run train models why-changed test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake \
+.PHONY: run train models why-changed maintain backup restore test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake \
 	bench-embed bench-windows bench-retrieval bench-fusion faults picture install lint lint-fix \
 	typecheck lock clean
 
@@ -54,6 +54,17 @@ why-changed: install
 	@test -n "$$TIDELINE_USER" || { echo "error: say whose list: make why-changed USER=..." >&2; exit 1; }
 	@$(BIN)/python -m tideline why-changed $${TIDELINE_FROM:+--from "$$TIDELINE_FROM"} $${TIDELINE_TO:+--to "$$TIDELINE_TO"} \
 		-- "$$TIDELINE_USER"
+
+maintain: install
+	@$(BIN)/python -m tideline maintain
+
+backup: install
+	@test -n "$$TIDELINE_TO" || { echo "error: say where to: make backup TO=/other/disk/folder" >&2; exit 1; }
+	@$(BIN)/python -m tideline backup "$$TIDELINE_TO"
+
+restore: install
+	@test -n "$$TIDELINE_FROM" || { echo "error: say where from: make restore FROM=/other/disk/folder" >&2; exit 1; }
+	@$(BIN)/python -m tideline restore "$$TIDELINE_FROM"
 
 up: install
 	@$(BIN)/python -m tideline up

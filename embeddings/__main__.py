@@ -16,6 +16,7 @@ from typing import Any
 
 from embeddings.collect import collect_vectors
 from embeddings.embed import embed_run
+from embeddings.home import HomeError, check_home
 from embeddings.model import ModelError
 from embeddings.plan import plan_texts
 from embeddings.settings import Settings, load_settings
@@ -30,8 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = load_settings()
     try:
+        check_home(settings.root)
         counts = _run(options, settings)
-    except (ModelError, PlanError, FileNotFoundError, ValueError) as error:
+    except (HomeError, ModelError, PlanError, FileNotFoundError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps(counts) + "\n")

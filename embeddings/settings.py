@@ -103,14 +103,15 @@ class Settings(BaseSettings):
         None, ge=1, description="Days after which a landing file that is in the lake is deleted. Default: never."
     )
     keep_history_days: int = Field(
-        400, ge=1, description="Days for which `run_history` and `quality_metrics` tell of a generation."
+        90, ge=1, description="Days for which `run_history` and `quality_metrics` tell of a generation."
     )
     keep_model_days: int = Field(
         180, ge=1, description="Days for which a trained version that no kept run names is kept."
     )
-    keep_log_days: int = Field(
-        30, ge=1, description="Days of Airflow's logs and records, of Data Docs and of runs that never ended."
+    keep_failed_days: int = Field(
+        7, ge=1, description="Days for which the folder of a run that has not ended is kept, since anything happened."
     )
+    keep_log_days: int = Field(30, ge=1, description="Days of Airflow's logs and records, and of Data Docs.")
     compact_after_days: int = Field(2, ge=1, description="Days after which small batches of the lake are merged.")
     maintenance_schedule: str = Field("30 4 * * *", description="Cron (UTC), or `every <seconds>s`.")
     nightly_deadline_minutes: int = Field(180, ge=1, description="Minutes until a night that is not done is late.")

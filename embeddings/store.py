@@ -25,12 +25,11 @@ from embeddings.identity import is_joined
 from embeddings.merging import merge_items, merge_users
 from embeddings.settings import Settings
 from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder
-from embeddings.upkeep import compact, prune
+from embeddings.upkeep import compact, needs_upkeep, prune
 from embeddings.vector_files import check_vectors, to_column
 
 TEXT_VECTORS = "text_vectors"
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
-_SMALL_FRAGMENTS = 100
 _INDEXED = "items"
 
 
@@ -75,7 +74,7 @@ def merge_run(
         for name, file in ((USER_VECTORS, user_vectors), (ITEM_VECTORS, item_vectors))
     }
     ledger = open_table(settings, model_id, TEXT_VECTORS)
-    if everyone and ledger is not None and ledger.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_FRAGMENTS:
+    if everyone and ledger is not None and needs_upkeep(ledger):
         compact(ledger)
     return {"model": model_id, "tag": generation, **{f"{name}_version": version for name, version in versions.items()}}
 
@@ -102,6 +101,26 @@ def forget_generations(settings: Settings, model_id: str, keep: Collection[str])
         if tagged[name] & forgotten:
             prune(table)
     return len(forgotten)
+
+
+def compact_models(settings: Settings) -> dict[str, int]:
+    """Compact the tables of all models that have become many files; return `tables` there are, `compacted` of them.
+
+    Rows that an index does not have yet go into it, and versions that nobody needs go. Call it inside the writer's
+    lock; the ledger is held against its own writers here.
+    """
+    counts = {"tables": 0, "compacted": 0}
+    for file in sorted((settings.root / "vectors").glob("[!.]*/*.lance")):
+        table = lancedb.connect(file.parent).open_table(file.stem)
+        counts["tables"] += 1
+        with (file.parent / ".commit.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if needs_upkeep(table):
+                compact(table)
+                counts["compacted"] += 1
+            else:
+                prune(table)
+    return counts
 
 
 def read_table(settings: Settings, model_id: str, name: str, generation: str | None = None) -> pa.Table:

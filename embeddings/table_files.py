@@ -26,11 +26,12 @@ def model_folder(settings: Settings, model_id: str) -> Path:
     return settings.root / "vectors" / re.sub(r"[^a-z0-9]+", "-", model_id.lower()).strip("-")
 
 
-def link_generation(settings: Settings, model_id: str, generation: str, target: Path) -> None:
+def link_generation(settings: Settings, model_id: str, generation: str, target: Path, *, tagged: bool = False) -> None:
     """Put both published tables below `target`, as a generation tagged them: that one version, without any history.
 
     Data files become hard links, or copies where the file system has none, so this takes milliseconds at any size and
     keeps its files when the store drops them. A write to `target`, even a drop, leaves the originals as they are.
+    `tagged` puts the tag there too.
 
     Raises
     ------
@@ -42,6 +43,10 @@ def link_generation(settings: Settings, model_id: str, generation: str, target: 
         try:
             version = _tagged(table, generation)
             _link_version(table, version, target / table.name)
+            if tagged:
+                tag = Path("_refs", "tags", f"{generation}.json")
+                (target / table.name / tag).parent.mkdir(parents=True)
+                shutil.copyfile(table / tag, target / table.name / tag)
             # A tag goes before the files of its version: while it is there, so are they.
             kept = _tagged(table, generation) == version
         except FileNotFoundError:
@@ -50,6 +55,14 @@ def link_generation(settings: Settings, model_id: str, generation: str, target: 
             raise StoreError(
                 f"{name} has no version of generation {generation}: it was never merged or is no longer kept"
             )
+
+
+def link_latest(table: Path, target: Path) -> None:
+    """Put the latest version of a table at `target`, as `link_generation` does; a table without one is left out."""
+    versions = [int(file.stem) for file in (table / "_versions").glob("*.manifest") if file.stem.isdigit()]
+    if versions:
+        # Names of the newer way count down from the largest number.
+        _link_version(table, max(_LARGEST - n if n > _LARGEST // 2 else n for n in versions), target)
 
 
 def _tagged(table: Path, generation: str) -> int:

@@ -13,6 +13,15 @@ _GRACE = timedelta(hours=1)
 # Lance measures the age a little later than it is computed here.
 _MARGIN = timedelta(minutes=1)
 _FOREVER = timedelta(days=36_500)
+_SMALL_FRAGMENTS = 20
+
+
+def needs_upkeep(table: Any) -> bool:
+    """Return whether a table has become many small files, or has rows that one of its indexes lacks."""
+    if table.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_FRAGMENTS:
+        return True
+    indexes = [table.index_stats(index.name) for index in table.list_indices()]
+    return any(index is not None and index.num_unindexed_rows for index in indexes)
 
 
 def compact(table: Any) -> None:

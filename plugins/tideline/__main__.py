@@ -9,6 +9,9 @@ from pydantic import ValidationError
 
 from embeddings.settings import Settings, load_settings
 
+CHANGE_HOME = ("run", "train", "models", "why-changed", "maintain", "backup", "up", "quarantine", "evaluate")
+"""Commands that first bring the home to the present layout. The others read snapshots, or homes of their own."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status. Expected errors are printed as one line that says what to mend."""
@@ -21,6 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"error: {name}: {problem['msg']}", file=sys.stderr)
         return 2
     try:
+        if options.command in CHANGE_HOME:
+            from tideline.serving.upgrade import open_home
+
+            open_home(settings)
         return _dispatch(options, settings)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -45,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("user", help="the user's id")
     why.add_argument("--from", dest="earlier", default=None, help="a kept generation (default: the newest other rows)")
     why.add_argument("--to", dest="later", default=None, help="a kept generation (default: the current one)")
+    commands.add_parser("maintain", help="what the maintenance DAG does, once and here")
+    backup = commands.add_parser("backup", help="copy a consistent set of the home, while runs go on")
+    backup.add_argument("to", help="a new folder, best on another disk")
+    restore = commands.add_parser("restore", help="make an empty home from a backup")
+    restore.add_argument("origin", help="the backup's folder")
     commands.add_parser("up", help="start Airflow and its UI on 127.0.0.1")
     commands.add_parser("down", help="stop what `up` started")
     sql = commands.add_parser("sql", help="a read-only SQL prompt on what is published")
@@ -104,6 +116,18 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.why_changed import why_changed
 
         why_changed(settings, options.user, options.earlier, options.later)
+    elif options.command == "maintain":
+        from tideline.commands.maintain import maintain
+
+        maintain(settings)
+    elif options.command == "backup":
+        from tideline.commands.keep import backup
+
+        backup(settings, options.to)
+    elif options.command == "restore":
+        from tideline.commands.keep import restore_home
+
+        restore_home(settings, options.origin)
     elif options.command == "up":
         from tideline.commands.up import up
 
@@ -167,11 +191,17 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
+    from embeddings.home import HomeError
     from embeddings.model import ModelError
     from tideline.commands.dag_runs import RunError
     from tideline.commands.up import ServicesError
     from tideline.dbt import WarehouseError
     from tideline.intake import LandingError, LostRowsError, StagingError
+    from tideline.intake.compaction import CompactionError
+    from tideline.maintenance.airflow_records import AirflowCleanError
+    from tideline.maintenance.backup import RestoreError
+    from tideline.maintenance.collecting import BackupError
+    from tideline.serving.lock import LockTimeoutError
     from tideline.serving.pointer import SnapshotError
 
     ours = (
@@ -183,6 +213,12 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         StagingError,
         WarehouseError,
         SnapshotError,
+        HomeError,
+        BackupError,
+        RestoreError,
+        CompactionError,
+        AirflowCleanError,
+        LockTimeoutError,
     )
     return (*ours, ValueError, FileNotFoundError)
 

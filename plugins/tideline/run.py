@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from embeddings.home import check_home
 from embeddings.settings import Settings
 from tideline import __version__
 from tideline.window import Window
@@ -134,7 +135,10 @@ def load_run(run_id: str, settings: Settings) -> Run:
         If `run_id` is no run id.
     FileNotFoundError
         If the run was never opened below this `TIDELINE_HOME`, or was cleaned up.
+    HomeError
+        If the home is of a newer Tideline.
     """
+    check_home(settings.root)
     if not RUN_ID.match(run_id):
         raise ValueError(f"{run_id!r} is no run id, expected {RUN_ID.pattern}")
     file = settings.root / "runs" / run_id / "run.json"

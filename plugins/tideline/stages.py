@@ -14,7 +14,7 @@ from dataclasses import replace
 from embeddings.failpoints import arm, failpoint
 from embeddings.settings import Settings, load_settings
 from tideline.recording import Counts, record, stage
-from tideline.run import Run, load_run, name_generation, name_run
+from tideline.run import Run, load_run, name_generation, name_run, write_atomically
 from tideline.window import Window
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,10 @@ def open_run(window: Window, token: str) -> str:
 
     `token` tells two DAG runs of one window apart, so that each has a folder of its own.
     """
+    from tideline.serving.upgrade import open_home
+
     settings = load_settings()
+    open_home(settings, create=True)
     # What is learned serves lists with repeats and without: it must not depend on which of them a run is asked for.
     given = {name: value for name, value in settings.vars.items() if window.kind != "training" or name != REPEATS}
     run = Run(name_run(window, token), window, settings.root, settings.source, vars=given)
@@ -63,11 +66,9 @@ def pin(run: Run, settings: Settings) -> Run:
     from tideline.models import champion_for
     from tideline.ranking import UNTRAINED
     from tideline.serving import manifest
+    from tideline.serving.folding import used_batches
 
-    earlier = [
-        entry for entry in manifest.list_manifests(settings.root) if entry.applied and entry.as_of < run.window.as_of
-    ]
-    used = {batch for entry in earlier for batch in entry.batches}
+    used = used_batches(settings.root, run.window.as_of)
     batches = tuple(batch["batch_id"] for batch in list_batches(settings.root))
     base = manifest.base_for(run, settings.root) if run.kind == "hourly" else None
     text_model = identify_model(settings)
@@ -76,7 +77,7 @@ def pin(run: Run, settings: Settings) -> Run:
     run = replace(
         run,
         batches=batches,
-        new_batches=tuple(batch for batch in batches if batch not in used) if earlier else (),
+        new_batches=tuple(batch for batch in batches if batch not in used) if used is not None else (),
         base=base.run_id if base else None,
         model_version=f"{model or UNTRAINED}+{text_model}",
         model=model,
@@ -225,9 +226,13 @@ def has_users(opened: str) -> bool:
     """Say whether anybody was active; an hour without anybody ends here, successfully."""
     import duckdb
 
+    from tideline.serving.retention import MARKER
+
     run = load_run(opened, load_settings())
     with duckdb.connect(str(run.warehouse), read_only=True) as connection:
         row = connection.execute("select count(*) from int_users__in_scope").fetchone()
+    if not row or not row[0]:
+        write_atomically(run.path / MARKER, "{}")  # it has ended: its folder may go
     return bool(row and row[0])
 
 

@@ -168,7 +168,7 @@ def append(settings: Settings, model: Model, keys: list[bytes], value: float) ->
 
 
 def test_compacting_the_ledger_keeps_the_first_row_of_a_key(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_SMALL_FRAGMENTS", 3)
+    monkeypatch.setattr(upkeep, "_SMALL_FRAGMENTS", 3)
     model = describe_model(shop.settings)
     keys = [bytes([number] * KEY_BYTES) for number in range(9)]
     for value in range(5):

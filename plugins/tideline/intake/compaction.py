@@ -11,6 +11,7 @@ import json
 import logging
 import shutil
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -61,14 +62,26 @@ def compact_lake(settings: Settings, now: datetime, pinned_since: Collection[dat
     CompactionError
         If a pack does not hold what its batches hold: one of their files is damaged.
     """
-    counts = {"removed_folders": _remove_superseded(settings.root, now, min(pinned_since, default=now))}
-    scratch = open_scratch(settings.root)
-    try:
-        packs = [_write_pack(settings, group, now, scratch) for group in _choose(settings, now)]
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with lake_lock(settings.root, "compaction"):
+        counts = {"removed_folders": _remove_superseded(settings.root, now, min(pinned_since, default=now))}
+        scratch = open_scratch(settings.root)
+        try:
+            packs = [_write_pack(settings, group, now, scratch) for group in _choose(settings, now)]
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
     counts |= {"packs": len(packs), "packed_batches": sum(packs)}
     return {**counts, "folders": len({unit.folder for unit in place_batches(list_units(settings.root)).values()})}
+
+
+@contextmanager
+def lake_lock(root: Path, holder: str) -> Iterator[None]:
+    """Hold off whoever removes folders of the lake; intake adds to it meanwhile."""
+    from tideline.serving.lock import exclusive
+
+    file = root / "lake" / "lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(file, holder):
+        yield
 
 
 def _choose(settings: Settings, now: datetime) -> Iterator[list[Unit]]:

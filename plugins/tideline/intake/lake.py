@@ -1,8 +1,8 @@
-"""What the lake holds: batches, each in a folder of its own or, once old, in a pack of many; and how to read their rows.
+"""What the lake holds: batches, each in a folder of its own or, once old, in a pack of many; and how to read them.
 
 ```
 lake/batches/<batch>/        batch.json, events.parquet, items.parquet, released.parquet
-lake/batches/pack-<hash>/    pack.json, batches.jsonl (a line is a batch.json), and the same Parquet files of all of them
+lake/batches/pack-<hash>/    pack.json, batches.jsonl (a line is a batch.json), and the Parquet files of all of them
 ```
 
 A batch stays what it was: its id, its account and its rows, which name it in `batch_id`. While a batch is in a pack and

@@ -1,4 +1,6 @@
-"""What lies in the quarantine, row by row, and what was decided about it. Nothing is ever deleted.
+"""What lies in the quarantine, row by row, and what was decided about it.
+
+Nothing is deleted before `keep_quarantined_days`.
 
 A row is `held` until somebody releases or discards it. That a row was released is told by the lake batch that holds it
 (`released.parquet`), that it was discarded by a file in `quarantine/discarded/`: raw rows and batches stay as they are.
@@ -23,6 +25,8 @@ from tideline.intake import quoting
 from tideline.intake.batches import PARQUET, sync
 from tideline.intake.lake import RELEASED, list_batches, list_units, place_batches
 
+EXPIRED = "expired.jsonl"
+"""Log of the batches whose refused rows are no longer kept: file, rules and counts, no content."""
 DECIDED = "batch_id varchar, row_number bigint, rule varchar"
 
 

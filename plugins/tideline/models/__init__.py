@@ -1,6 +1,7 @@
 """Trained versions that are never changed, and which of them is the champion of a window."""
 
 from tideline.models.store import (
+    LOG,
     ModelStoreError,
     Version,
     champion_for,
@@ -16,6 +17,7 @@ from tideline.models.store import (
 )
 
 __all__ = [
+    "LOG",
     "ModelStoreError",
     "Version",
     "champion_for",

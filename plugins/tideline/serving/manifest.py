@@ -1,4 +1,7 @@
-"""Manifests: one JSON file for each generation that a run has built, current or only stored. They are never deleted."""
+"""Manifests: one JSON file for each generation that a run has built, current or only stored.
+
+They outlive their snapshots by `keep_history_days`; see `folding` for what then is left of them.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.failpoints import failpoint
+from embeddings.home import SCHEMA_VERSION
 from tideline.run import Run, write_atomically
 from tideline.serving.layer import Layer
 from tideline.serving.pointer import GENERATION, SnapshotError, serving_folder, snapshot_path
-
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Manifest:
     """For a run that changed nothing: the generation that already held the same rows."""
     model: str | None = None
     """The trained version that ranked; None: the untrained fallback."""
+    folded_batches: int = 0
+    """How many batches it was built from, once `folding` has emptied `batches`."""
     schema_version: int = field(default=SCHEMA_VERSION, kw_only=True)
 
     @property
@@ -107,7 +111,9 @@ def describe(run: Run, layer: Layer, fence: int, *, committed: bool, complete: b
 def write_manifest(entry: Manifest, root: Path) -> None:
     """Write a manifest atomically, over an earlier one of the same generation."""
     failpoint("manifest.write.before")
-    write_atomically(_file(entry.generation, root), json.dumps(asdict(entry), indent=1, sort_keys=True, default=str))
+    write_atomically(
+        manifest_file(entry.generation, root), json.dumps(asdict(entry), indent=1, sort_keys=True, default=str)
+    )
     failpoint("manifest.write.after")
 
 
@@ -123,7 +129,7 @@ def read_manifest(generation: str, root: Path) -> Manifest | None:
     """
     if not GENERATION.fullmatch(generation):
         raise ValueError(f"{generation!r} is no generation: `select generation from run_history` lists them")
-    file = _file(generation, root)
+    file = manifest_file(generation, root)
     return _load(file) if file.exists() else None
 
 
@@ -143,7 +149,8 @@ def base_for(run: Run, root: Path) -> Manifest | None:
     return None
 
 
-def _file(generation: str, root: Path) -> Path:
+def manifest_file(generation: str, root: Path) -> Path:
+    """Return the file of a generation's manifest."""
     return serving_folder(root) / "generations" / f"{generation}.json"
 
 
@@ -157,6 +164,11 @@ def _load(file: Path) -> Manifest:
         raise SnapshotError(
             f"manifest {file} has schema version {version}, this Tideline knows {SCHEMA_VERSION}: upgrade"
         )
-    for name in ("batches", "stages", "metrics"):
-        values[name] = tuple(values[name])
-    return Manifest(**values)
+    return Manifest(**upgraded(values))
+
+
+def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a manifest of this or an earlier schema version, as the present one has them."""
+    new: dict[str, Any] = {"accounting": {}, "model": None, "folded_batches": 0}
+    changed = {**new, **values, "schema_version": SCHEMA_VERSION}
+    return {**changed, **{name: tuple(values[name]) for name in ("batches", "stages", "metrics")}}

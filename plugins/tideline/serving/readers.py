@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from embeddings.home import check_home
 from embeddings.settings import Settings
 from embeddings.table_files import StoreError
 from tideline.serving.manifest import list_manifests, read_manifest
@@ -34,6 +35,8 @@ def connect(settings: Settings, generation: str | None = None) -> duckdb.DuckDBP
         If nothing was published yet, or not this generation, or retention has removed it.
     SnapshotError
         If the pointer is damaged, or somebody has written to the snapshot.
+    HomeError
+        If the home is of a newer Tideline.
     ValueError
         If `generation` has not the form of a generation's name.
     """
@@ -47,9 +50,10 @@ def open_snapshot(
 
     Raises
     ------
-    NothingPublishedError, SnapshotError, ValueError
+    NothingPublishedError, SnapshotError, HomeError, ValueError
         As `connect`.
     """
+    check_home(settings.root)
     for attempt in range(TRIES):
         file = _resolve(settings, generation)
         try:

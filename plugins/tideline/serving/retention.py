@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 
 from embeddings.failpoints import failpoint
@@ -23,8 +25,8 @@ def clean_up(settings: Settings, run_id: str) -> list[str]:
 
     Kept are the current snapshot and the newest `keep_generations` others; the runs that built a kept generation or a
     layer of the current one; every run that has not ended, and `run_id`; and the base of each of these. What a
-    generation showed is kept for `keep_shown_days` before the current one, and as long as its snapshot. Manifests are
-    never deleted, nor is anything whose name is not ours. A reader that has a deleted snapshot open goes on reading it.
+    generation showed is kept for `keep_shown_days` before the current one, and as long as its snapshot. Nothing whose
+    name is not ours is ever deleted. A reader that has a deleted snapshot open goes on reading it.
     """
     root = settings.root
     serving = serving_folder(root)
@@ -57,17 +59,45 @@ def clean_up(settings: Settings, run_id: str) -> list[str]:
     return deleted
 
 
+def runs_in_progress(root: Path) -> dict[str, Path]:
+    """Return the folders of the runs that were opened and have not ended, by run id."""
+    ended = {entry.run_id for entry in list_manifests(root)}
+    return {name: path for name, path in _run_folders(root).items() if not _has_ended(name, path, ended)}
+
+
+def forget_abandoned(root: Path, before: datetime) -> list[str]:
+    """Delete the folders of runs that never ended and in which nothing has happened since `before`; return their names.
+
+    A run that failed for good, or whose machine went away, is told from one in progress by nothing else.
+    """
+    deleted = []
+    for name, folder in runs_in_progress(root).items():
+        newest = max(path.stat().st_mtime for path in (folder, *folder.glob("*")))
+        if newest < before.timestamp():
+            shutil.rmtree(folder, ignore_errors=True)
+            deleted.append(name)
+    return deleted
+
+
 def _layers(entry: Manifest | None) -> set[str]:
     return {entry.layers["nightly"], *entry.layers["hours"]} - {None} if entry else set()
 
 
-def _removable(root: Path, wanted: set[str], ended: set[str]) -> list[Path]:
-    folders = {
+def _run_folders(root: Path) -> dict[str, Path]:
+    return {
         path.name: path
         for path in sorted((root / "runs").glob("*"))
         if RUN_ID.match(path.name) and path.is_dir() and not path.is_symlink()
     }
-    in_progress = {name for name, path in folders.items() if name not in ended and not (path / MARKER).exists()}
+
+
+def _has_ended(name: str, folder: Path, ended: Collection[str]) -> bool:
+    return name in ended or (folder / MARKER).exists()
+
+
+def _removable(root: Path, wanted: set[str], ended: set[str]) -> list[Path]:
+    folders = _run_folders(root)
+    in_progress = {name for name, path in folders.items() if not _has_ended(name, path, ended)}
     kept = wanted | in_progress
     bases = {_base(folders[name]) for name in kept if name in folders}
     return [path for name, path in folders.items() if name not in kept | bases]

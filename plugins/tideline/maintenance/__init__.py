@@ -1,0 +1,1 @@
+"""What keeps a home fit for years: compaction, retention, backup and restore. Nothing here decides a result."""
