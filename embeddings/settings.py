@@ -114,8 +114,8 @@ class Settings(BaseSettings):
     keep_log_days: int = Field(30, ge=1, description="Days of Airflow's logs and records, and of Data Docs.")
     compact_after_days: int = Field(2, ge=1, description="Days after which small batches of the lake are merged.")
     maintenance_schedule: str = Field("30 4 * * *", description="Cron (UTC), or `every <seconds>s`.")
-    nightly_deadline_minutes: int = Field(180, ge=1, description="Minutes until a night that is not done is late.")
-    hourly_deadline_minutes: int = Field(30, ge=1, description="Minutes until an hour that is not done is late.")
+    nightly_deadline_minutes: float = Field(180, gt=0, description="Minutes until a night that is not done is late.")
+    hourly_deadline_minutes: float = Field(30, gt=0, description="Minutes until an hour that is not done is late.")
     webhook: SecretStr | None = Field(
         None, description="URL that notifications are posted to as JSON, beside `<home>/notifications.jsonl`."
     )

@@ -14,6 +14,7 @@ from embeddings.settings import Settings
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIGRATED = "migrated-to"
 GPU_POOL = "gpu"
+SECRETS = ("ledger_secret", "webhook")
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -62,11 +63,12 @@ def _secret(file: Path) -> str:
 
 def passed_on(settings: Settings) -> dict[str, str]:
     """Return the settings as environment variables, so that another process reads the same ones."""
-    values: dict[str, Any] = settings.model_dump(exclude={"ledger_secret"}, exclude_none=True)
+    values: dict[str, Any] = settings.model_dump(exclude=set(SECRETS), exclude_none=True)
     values |= {"home": settings.root, "landing": settings.landing_path, "vars": json.dumps(settings.vars)}
     passed = {f"TIDELINE_{name.upper()}": str(value) for name, value in values.items()}
-    if settings.ledger_secret is not None:
-        passed["TIDELINE_LEDGER_SECRET"] = settings.ledger_secret.get_secret_value()
+    for name in SECRETS:
+        if (secret := getattr(settings, name)) is not None:
+            passed[f"TIDELINE_{name.upper()}"] = secret.get_secret_value()
     return passed
 
 

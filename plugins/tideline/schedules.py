@@ -35,15 +35,30 @@ def timetable(schedule: str) -> Timetable:
 
 
 def common_arguments(settings: Settings, kind: str) -> dict[str, Any]:
-    """Return the arguments that every DAG takes: tags, owner, retries, no catching up, and a window by hand."""
+    """Return the arguments that every DAG takes: tags, owner, retries, no catching up, a window by hand, who is told.
+
+    A failed run is told, and one that is not done within the deadline of its kind, where it has one.
+    """
     import pendulum
-    from airflow.sdk import Param
+    from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference, Param
+
+    from tideline.notify import Notifier
+
+    minutes = {"nightly": settings.nightly_deadline_minutes, "hourly": settings.hourly_deadline_minutes}.get(kind)
+    # From when it was queued: that is the end of its window, and a run by hand has no other date.
+    late = minutes and DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(minutes=minutes),
+        callback=AsyncCallback(Notifier, kwargs={"what": "late"}),
+    )
 
     instant = {"type": ["null", "string"], "pattern": INSTANT_PATTERN, "description": "A date or an ISO 8601 timestamp"}
     return {
         "start_date": pendulum.datetime(1995, 1, 1, tz="UTC"),
         "catchup": False,
         "tags": ["tideline", kind, settings.source],
+        "on_failure_callback": Notifier("failed"),
+        **({"deadline": late} if late else {}),
         "default_args": {
             "owner": "data-team",
             "retries": settings.task_retries,

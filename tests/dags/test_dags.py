@@ -12,8 +12,9 @@ from tideline import airflow_home
 from tideline.commands.picture import README, draw, replace_picture
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-IDS = ["hourly_recommendations", "nightly_recommendations", "train_models"]
-PUBLISHING = IDS[:2]
+IDS = ["hourly_recommendations", "maintenance", "nightly_recommendations", "train_models"]
+PUBLISHING = [IDS[0], IDS[2]]
+EMBEDDING = [*PUBLISHING, IDS[3]]
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +54,14 @@ def test_only_publish_has_an_outlet(bag: DagBag) -> None:
 
 def test_a_training_walks_the_way_of_a_night_and_publishes_nothing(bag: DagBag) -> None:
     night, training = (
-        [task.task_id for task in bag.dags[dag_id].topological_sort()] for dag_id in ("nightly_recommendations", IDS[2])
+        [task.task_id for task in bag.dags[dag_id].topological_sort()] for dag_id in ("nightly_recommendations", IDS[3])
     )
     shared = training[:-1]
     assert training[-1] == "train_models" and shared == night[: len(shared)]
     assert shared[-1] == "collect_vectors"
 
 
-@pytest.mark.parametrize("dag_id", IDS)
+@pytest.mark.parametrize("dag_id", EMBEDDING)
 def test_shards_go_to_gpu_workers_and_a_run_without_any_goes_on(bag: DagBag, dag_id: str) -> None:
     dag = bag.dags[dag_id]
     shard = dag.get_task("embed_shard")
@@ -72,7 +73,7 @@ def test_shards_go_to_gpu_workers_and_a_run_without_any_goes_on(bag: DagBag, dag
 
 
 def test_an_hour_never_waits_for_all_shards_of_a_night(bag: DagBag) -> None:
-    hour, night, training = (bag.dags[dag_id].get_task("embed_shard") for dag_id in IDS)
+    hour, night, training = (bag.dags[dag_id].get_task("embed_shard") for dag_id in EMBEDDING)
     assert hour.priority_weight == night.priority_weight
     # The hour's weighs what comes after it, too; the others' only themselves.
     assert [task.weight_rule for task in (hour, night, training)] == ["downstream", "absolute", "absolute"]

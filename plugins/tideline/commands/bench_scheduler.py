@@ -39,6 +39,7 @@ def bench_scheduler(settings: Settings) -> None:
                 "nightly_schedule": NEVER,
                 "hourly_schedule": NEVER,
                 "training_schedule": NEVER,
+                "maintenance_schedule": NEVER,
                 "vars": {},
             }
         )
