@@ -61,11 +61,10 @@ def collect(settings: Settings, folder: Path) -> Collected:
         if entry is None:
             raise BackupError(f"{current.path.name} has no manifest: publish again (`make run`), then back up")
         _link_published(root, folder, current)
-        units = list(dict.fromkeys(place_batches(list_units(root)).values()))
-        for unit in units:
-            _link(unit.folder, root, folder)
-        batches = {batch["batch_id"] for unit in units for batch in unit.batches}
-        if missing := set(entry.batches) - batches:
+        batches = place_batches(list_units(root))
+        for path in sorted({unit.folder for unit in batches.values()}):
+            _link(path, root, folder)
+        if missing := set(entry.batches) - set(batches):
             raise BackupError(f"{len(missing)} batches of {entry.generation} are not in {lake(root)}: restore it first")
         _link(root / "quarantine", root, folder)
         for version in sorted((root / "models").glob("model-*")):
