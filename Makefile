@@ -37,7 +37,7 @@ export TIDELINE_REASON := $(REASON)
 export TIDELINE_ONLY := $(ONLY)
 
 .PHONY: run train models why-changed maintain backup restore test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake \
-	bench-embed bench-windows bench-retrieval bench-fusion faults picture install lint lint-fix \
+	bench-embed bench-windows bench-retrieval bench-fusion bench-upkeep faults picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -105,6 +105,9 @@ bench-fusion: install
 
 bench-retrieval: install
 	@$(BIN)/python -m tideline bench-retrieval
+
+bench-upkeep: install
+	@$(BIN)/python -m tideline bench-upkeep
 
 faults: install
 	@$(BIN)/python -m tideline faults $${TIDELINE_ONLY:+--only "$$TIDELINE_ONLY"}

@@ -9,9 +9,9 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 # Old versions outlive whoever may still be reading them.
-_GRACE = timedelta(hours=1)
+GRACE = timedelta(hours=1)
 # Lance measures the age a little later than it is computed here.
-_MARGIN = timedelta(minutes=1)
+MARGIN = timedelta(minutes=1)
 _FOREVER = timedelta(days=36_500)
 _SMALL_FRAGMENTS = 20
 
@@ -43,8 +43,8 @@ def prune(table: Any, read_now: int | None = None) -> None:
     needed = {tag["version"] for tag in table.tags.list().values()} | {read_now or table.version}
     # Lance gives local times without a zone.
     times = [v["timestamp"].astimezone(UTC) for v in table.list_versions() if v["version"] in needed]
-    age = datetime.now(UTC) - min(times) + _MARGIN
+    age = datetime.now(UTC) - min(times) + MARGIN
     try:
-        table.optimize(cleanup_older_than=max(_GRACE, age))
+        table.optimize(cleanup_older_than=max(GRACE, age))
     except RuntimeError as error:
         log.warning("old versions of %s stay, they go next time: %s", table.name, error)

@@ -90,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     windows.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
     fusion = commands.add_parser("bench-fusion", help="learned and fixed gates, and hypotheses about the two windows")
     fusion.add_argument("--horizon", type=float, default=7, help="days after each cutoff (default 7)")
+    upkeep = commands.add_parser("bench-upkeep", help="bytes on the disk over simulated hours, with and without upkeep")
+    upkeep.add_argument("--hours", type=int, default=1_000, help="simulated hours (default 1000)")
     faults = commands.add_parser("faults", help="kill a made-up shop at every failpoint, and see what is left of it")
     faults.add_argument("--short", action="store_true", help="a night and a handful of failpoints")
     faults.add_argument("--only", default="", help="tries whose run, stage or failpoint contains this text")
@@ -179,6 +181,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_fusion import bench_fusion
 
         bench_fusion(settings, options.horizon)
+    elif options.command == "bench-upkeep":
+        from tideline.commands.bench_upkeep import bench_upkeep
+
+        bench_upkeep(settings, options.hours)
     elif options.command == "faults":
         from tideline.commands.faults import faults
 

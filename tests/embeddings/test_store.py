@@ -147,8 +147,8 @@ def test_a_space_that_no_kept_generation_needs_goes_and_the_ledger_stays(shop: S
 
 
 def test_old_versions_go_up_to_the_oldest_tag(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "_GRACE", timedelta(milliseconds=1))
-    monkeypatch.setattr(upkeep, "_MARGIN", timedelta(milliseconds=5))
+    monkeypatch.setattr(upkeep, "GRACE", timedelta(milliseconds=1))
+    monkeypatch.setattr(upkeep, "MARGIN", timedelta(milliseconds=5))
     for number in range(6):
         shop.merge(f"night{number}", {"ann": number}, {"heat": number}, DAY + timedelta(days=number))
     folder = store.model_folder(shop.settings, shop.model) / "user_vectors.lance" / "data"
@@ -182,8 +182,8 @@ def test_compacting_the_ledger_keeps_the_first_row_of_a_key(shop: Shop, monkeypa
 
 
 def test_compacting_leaves_the_version_that_somebody_has_open(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "_GRACE", timedelta(milliseconds=1))
-    monkeypatch.setattr(upkeep, "_MARGIN", timedelta(milliseconds=5))
+    monkeypatch.setattr(upkeep, "GRACE", timedelta(milliseconds=1))
+    monkeypatch.setattr(upkeep, "MARGIN", timedelta(milliseconds=5))
     model = describe_model(shop.settings)
     for number in range(5):
         append(shop.settings, model, [bytes([number] * KEY_BYTES)], number)

@@ -38,12 +38,13 @@ def clean_airflow(settings: Settings, now: datetime) -> dict[str, int]:
     if not (home / "airflow.db").exists():
         return {"log_files": 0, "bytes_freed": 0}
     before = now - timedelta(days=settings.keep_log_days)
-    files, freed = _remove_logs(home / "logs", before)
+    files, freed = remove_logs(home / "logs", before)
     _clean_database(settings, before)
     return {"log_files": files, "bytes_freed": freed}
 
 
-def _remove_logs(folder: Path, before: datetime) -> tuple[int, int]:
+def remove_logs(folder: Path, before: datetime) -> tuple[int, int]:
+    """Delete the files of before then, and the folders that are empty without them; return files and bytes."""
     files = freed = 0
     for file in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before the folder
         if file.is_symlink() or file.stat().st_mtime >= before.timestamp():
