@@ -39,10 +39,10 @@ def bench_upkeep(settings: Settings, hours: int) -> None:
     Raises
     ------
     ValueError
-        If there are fewer than ten hours.
+        If there are fewer than 30 hours.
     """
-    if hours < 10:
-        raise ValueError(f"a simulation needs at least 10 hours, got {hours}")
+    if hours < 30:
+        raise ValueError(f"a simulation needs at least 30 hours, got {hours}")
     figures = []
     # Every version is minutes old here: none may be kept for a reader of the last hour.
     grace, margin = upkeep.GRACE, upkeep.MARGIN
