@@ -7,6 +7,7 @@ generation uses is tagged with the generation's name.
 from __future__ import annotations
 
 import fcntl
+import logging
 import re
 import shutil
 from collections.abc import Collection
@@ -20,14 +21,16 @@ import pyarrow.parquet as pq
 from lancedb.index import IvfSq
 from numpy.typing import NDArray
 
+from embeddings.checksums import damaged
 from embeddings.failpoints import failpoint
 from embeddings.identity import is_joined
 from embeddings.merging import merge_items, merge_users
 from embeddings.settings import Settings
-from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder
+from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder, record_table
 from embeddings.upkeep import compact, prune
 from embeddings.vector_files import check_vectors, to_column
 
+log = logging.getLogger(__name__)
 TEXT_VECTORS = "text_vectors"
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
 _SMALL_FRAGMENTS = 100
@@ -76,7 +79,7 @@ def merge_run(
     }
     ledger = open_table(settings, model_id, TEXT_VECTORS)
     if everyone and ledger is not None and ledger.stats()["fragment_stats"]["num_small_fragments"] > _SMALL_FRAGMENTS:
-        compact(ledger)
+        _compact_ledger(settings, model_id, ledger)
     return {"model": model_id, "tag": generation, **{f"{name}_version": version for name, version in versions.items()}}
 
 
@@ -182,6 +185,16 @@ def open_or_create(settings: Settings, model_id: str, name: str, schema: pa.Sche
         return table if table is not None else lancedb.connect(folder).create_table(name, schema=schema)
 
 
+def _compact_ledger(settings: Settings, model_id: str, ledger: Any) -> None:
+    _, changed = damaged(model_folder(settings, model_id) / f"{TEXT_VECTORS}.lance")
+    if changed:
+        # Compacted, damage could not be told from content any more. The scrub says what to do.
+        log.error("the ledger of %s is not compacted: %s changed on the disk", model_id, ", ".join(changed))
+        return
+    compact(ledger)
+    record_table(settings, model_id, TEXT_VECTORS)
+
+
 def _merge(settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool) -> int:
     with pq.ParquetFile(file, memory_map=True) as rows:
         check_vectors(rows, file.name)
@@ -195,4 +208,5 @@ def _merge(settings: Settings, model_id: str, name: str, file: Path, generation:
     else:
         table.tags.create(generation, table.version)
     failpoint("vectors.tag.after")
+    record_table(settings, model_id, name)
     return int(table.version)

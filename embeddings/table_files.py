@@ -11,10 +11,12 @@ import re
 import shutil
 from pathlib import Path
 
+from embeddings.checksums import record
 from embeddings.settings import Settings
 
 ITEM_VECTORS, USER_VECTORS = "item_vectors", "user_vectors"
 _LARGEST = 2**64 - 1
+_UNCHANGING = ("_versions/*.manifest", "data/**/*.lance", "_deletions/*", "_indices/**/*")
 
 
 class StoreError(RuntimeError):
@@ -24,6 +26,16 @@ class StoreError(RuntimeError):
 def model_folder(settings: Settings, model_id: str) -> Path:
     """Return the folder of a model's tables: two models never meet in one table."""
     return settings.root / "vectors" / re.sub(r"[^a-z0-9]+", "-", model_id.lower()).strip("-")
+
+
+def record_table(settings: Settings, model_id: str, name: str) -> int:
+    """Record the checksums of a table's new files, after a write to it; return how many there were."""
+    return record(model_folder(settings, model_id) / f"{name}.lance", _UNCHANGING)
+
+
+def tables_of(root: Path) -> list[Path]:
+    """Return the folders of all tables of all models."""
+    return sorted((root / "vectors").glob("*/*.lance"))
 
 
 def link_generation(settings: Settings, model_id: str, generation: str, target: Path) -> None:
