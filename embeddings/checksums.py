@@ -35,7 +35,7 @@ def record(folder: Path, patterns: Iterable[str]) -> int:
     if not folder.is_dir():
         return 0
     with _locked(folder):
-        known, sums, read = _load(folder), {}, 0
+        known, sums, read = load(folder), {}, 0
         for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
             name, stat = file.relative_to(folder).as_posix(), file.stat()
             size, time, told = known.get(name, (None, None, ""))
@@ -68,7 +68,7 @@ def damaged(folder: Path) -> tuple[int, list[str]]:
         Names, relative to the folder, of those that changed.
     """
     for _ in range(TRIES):
-        before = _load(folder)
+        before = load(folder)
         found, compared = [], 0
         for name, (_, _, told) in before.items():
             with suppress(FileNotFoundError):
@@ -77,7 +77,7 @@ def damaged(folder: Path) -> tuple[int, list[str]]:
                 if now != told:
                     found.append(name)
         # A stage that was run again meanwhile has written other files of these names.
-        if not found or _load(folder) == before:
+        if not found or load(folder) == before:
             break
     return compared, found
 
@@ -92,7 +92,8 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _load(folder: Path) -> dict[str, tuple[int, int, str]]:
+def load(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Return what was recorded of a folder's files: by name bytes, time of change in ns and SHA-256."""
     try:
         return {name: tuple(values) for name, values in json.loads((folder / SUMS).read_text()).items()}
     except FileNotFoundError:
