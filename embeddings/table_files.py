@@ -64,8 +64,13 @@ def link_generation(settings: Settings, model_id: str, generation: str, target: 
             )
 
 
+def tag_file(table: Path, tag: str) -> Path:
+    """Return the file in which a table keeps a tag."""
+    return table / "_refs" / "tags" / f"{tag}.json"
+
+
 def _tagged(table: Path, generation: str) -> int:
-    return int(json.loads((table / "_refs" / "tags" / f"{generation}.json").read_text())["version"])
+    return int(json.loads(tag_file(table, generation).read_text())["version"])
 
 
 def _link_version(table: Path, version: int, target: Path) -> None:

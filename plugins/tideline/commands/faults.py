@@ -7,17 +7,18 @@ import time
 from pathlib import Path
 
 from embeddings.settings import Settings
-from tideline.faults import kills
+from tideline.faults import flips, kills, overlaps, served, volume
 from tideline.faults.document import write_document
 from tideline.faults.ground import Reference, open_ground
 from tideline.faults.outcome import Outcome, Try
 from tideline.faults.pool import do_tries, walk_grounds
-from tideline.faults.shop import WALKS
+from tideline.faults.shop import UNDISTURBED
 from tideline.report import REPOSITORY, describe_machine
 from tideline.run import write_atomically
 
 DOCUMENT = REPOSITORY / "docs" / "reliability.md"
 WORKERS = 2
+FAMILIES = (overlaps, flips, served, volume, kills)
 
 
 def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
@@ -42,7 +43,7 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
         grounds = [
             open_ground(Path(folder).resolve() / str(number), settings) for number in range(1 if short else WORKERS)
         ]
-        walk_grounds(grounds, ["night"] if short else list(WALKS))
+        walk_grounds(grounds, ["night"] if short else list(UNDISTURBED))
         references = grounds[0].references
         tries = list(kills.plan(references, kills.SHORT)) if short else _plan(references)
         chosen = [one for one in tries if only in f"{one.family}, {one.fault}, {one.where}"]
@@ -69,4 +70,4 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
 
 
 def _plan(references: dict[str, Reference]) -> list[Try]:
-    return list(kills.plan(references))
+    return [one for family in FAMILIES for one in family.plan(references)]

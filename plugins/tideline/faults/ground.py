@@ -88,8 +88,12 @@ class Ground:
 
     def restore(self, walk: str, stage: str) -> None:
         """Put the home back to what it was before a stage, or after the last one (`END`)."""
-        shutil.rmtree(self.home, ignore_errors=True)
+        self.clear()
         copy_home(self.folder / "pictures" / walk / stage, self.home)
+
+    def clear(self) -> None:
+        """Remove the home, whatever it is."""
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def start(self, walk: str, *options: str, failpoint: str | None = None) -> Walker:
         """Walk a run in a process of its own, by the command line of `walk`."""
@@ -131,6 +135,31 @@ def copy_home(origin: Path, target: Path) -> None:
             shutil.copy2(file, copied)
 
     shutil.copytree(origin, target, symlinks=True, copy_function=copy)
+
+
+def turn_over(file: Path, place: int) -> None:
+    """Turn a bit over as a disk does: size and time of change stay. Other links to the file keep their content."""
+    stat, content = file.stat(), bytearray(file.read_bytes())
+    content[place % len(content)] ^= 0x10
+    part = file.with_name(f".{file.name}.turned")
+    part.write_bytes(content)
+    os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    part.chmod(stat.st_mode)
+    part.replace(file)
+
+
+def walked(walker: Walker) -> dict[str, Any]:
+    """Wait for a walk that must end well; return its answer.
+
+    Raises
+    ------
+    FaultsError
+        If it does not.
+    """
+    done = walker.wait()
+    if done.status:
+        raise FaultsError(f"a walk failed: {done.err[-1500:]}")
+    return read_answer(done)
 
 
 def read_answer(done: Done) -> dict[str, Any]:

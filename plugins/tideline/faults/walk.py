@@ -35,12 +35,13 @@ STAGES: dict[Kind, tuple[str, ...]] = {
 
 
 def walk(
-    name: str, first: str, last: str | None, pictures: Path | None, stop_at: str | None
+    name: str, first: str, last: str | None, pictures: Path | None, stop_at: str | None, gate: bool
 ) -> tuple[dict[str, dict[str, int]], dict[str, Seen]]:
     """Do the stages of a run from `first` to `last`.
 
     With `pictures`, the home is copied to `<pictures>/<walk>/<stage>` before each stage and after the last one. With
-    `stop_at`, the process stops there (SIGSTOP) once, until somebody lets it go on.
+    `stop_at`, the process stops there (SIGSTOP) once, until somebody lets it go on. With `gate`, what came in is
+    checked after `take_in`.
 
     Returns
     -------
@@ -68,6 +69,8 @@ def walk(
         if settings.failpoint is None:
             watch(pass_by)
         _do(stage, name)
+        if gate and stage == "take_in":
+            stages.check_staging(run_id(name))
         if pictures:
             ended[stage] = see_all(settings, run_id(name))
     if pictures:
@@ -120,12 +123,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--look-only", action="store_true", help="look, and do nothing")
     parser.add_argument("--pictures", type=Path, default=None, help="copy the home there before each stage")
     parser.add_argument("--stop-at", default=None, help="failpoint at which the process stops until it is continued")
+    parser.add_argument("--gate", action="store_true", help="check what came in after take_in")
     options = parser.parse_args(arguments)
     before = see_published(load_settings()) if options.look or options.look_only else None
     passed: dict[str, dict[str, int]] = {}
     ended: dict[str, Seen] = {}
     if not options.look_only:
-        passed, ended = walk(options.walk, options.first, options.last, options.pictures, options.stop_at)
+        passed, ended = walk(options.walk, options.first, options.last, options.pictures, options.stop_at, options.gate)
     after = see_all(load_settings(), run_id(options.walk))
     print(json.dumps({"before": before, "after": after, "passed": passed, "ended": ended}))  # noqa: T201  the answer
     return 0

@@ -24,10 +24,12 @@ from tideline.serving.retention import MARKER
 from tideline.serving.tables import literal
 
 log = logging.getLogger(__name__)
-BATCH = "move {folder} away: the next intake takes its landing file in again, then rerun the windows that used it"
+BATCH = "put {folder} back from a backup, then rerun the windows that used it"
 RUN = "clear the run from its first task; hours that stand on it too"
 LEDGER = "move {folder} away: the next run embeds its texts again"
-VECTORS = "move {folder} away, then publish a night again: the tables are made from its own files"
+VECTORS = (
+    "move {folder} away, then clear `publish` of the last night and of the hours after it: their files make it again"
+)
 SNAPSHOT = "move {file} away, then publish again: the pointer goes back to the last whole generation"
 MODEL = "make another version champion (`make models ACTION=back`), then move {folder} away"
 
