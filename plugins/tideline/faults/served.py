@@ -1,11 +1,11 @@
-"""What is done to the files that readers use: old snapshots go while they read, the pointer is torn, the clock goes back."""
+"""What is done to the files that readers use: old snapshots go, the pointer is torn, the clock goes back."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,11 @@ from tideline.serving.pointer import POINTER, NothingPublishedError, SnapshotErr
 from tideline.serving.readers import connect
 
 OPEN, TORN, CLOCK = "open reader", "torn pointer", "clock"
-TEARS = {
+TEARS: dict[str, Callable[[Path], object]] = {
     "it is gone": lambda pointer: pointer.unlink(),
     "it names a file that is gone": lambda pointer: _point(pointer, "snap_20240301T000000Z-nightly-00000000_1.duckdb"),
     "half of its name was written": lambda pointer: _point(pointer, pointer.readlink().name[:20]),
-    "it is an empty file": lambda pointer: (pointer.unlink(), pointer.touch()),
+    "it is an empty file": lambda pointer: _empty(pointer),
 }
 """How a pointer is torn."""
 
@@ -109,6 +109,11 @@ def _put_back(ground: Ground, by: timedelta) -> tuple[str, list[str]]:
     if before != reference.before:
         broken.append("readers saw another generation once the clock was put back")
     return "as if it had not", broken
+
+
+def _empty(pointer: Path) -> None:
+    pointer.unlink()
+    pointer.touch()
 
 
 def _point(pointer: Path, name: str) -> None:

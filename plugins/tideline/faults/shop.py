@@ -66,7 +66,8 @@ def deliver_rows(landing: Path, name: str, rows: int, walk: str) -> None:
     """Land one file with a number of events of the day before a run's end."""
     end = WALKS[walk][1]
     each = -(-rows // USERS)
-    found = _events(random.Random(name), range(USERS), end - timedelta(days=1), end, each, name)
+    chance = random.Random(name)  # noqa: S311  not for secrets
+    found = _events(chance, range(USERS), end - timedelta(days=1), end, each, name)
     _write(landing / "events" / f"{name}.jsonl", found[:rows])
 
 

@@ -41,12 +41,8 @@ def merge_vectors(run: Run, settings: Settings) -> dict[str, Any]:
 
 def has_vectors(settings: Settings, entry: Manifest) -> bool:
     """Say whether both tables have the version that a generation was published with."""
-    return all(
-        tag_file(
-            model_folder(settings, str(entry.vectors["model"])) / f"{name}.lance", str(entry.vectors["tag"])
-        ).exists()
-        for name in (USER_VECTORS, ITEM_VECTORS)
-    )
+    folder, tag = model_folder(settings, str(entry.vectors["model"])), str(entry.vectors["tag"])
+    return all(tag_file(folder / f"{name}.lance", tag).exists() for name in (USER_VECTORS, ITEM_VECTORS))
 
 
 def forget_vectors(settings: Settings, manifests: Iterable[Manifest], kept: Iterable[Snapshot]) -> None:
