@@ -19,6 +19,7 @@ SIDE_EFFECTS = {
     "intake.quarantine": ("plugins/tideline/intake/batches.py", "refused rows get their file's name"),
     "lake.append": ("plugins/tideline/intake/batches.py", "a batch gets its name in the lake"),
     "warehouse.build": ("plugins/tideline/warehouse/__init__.py", "dbt builds models in the run's warehouse"),
+    "checksums.write": ("embeddings/checksums.py", "checksums of new files are recorded"),
     "tables.export": ("plugins/tideline/warehouse/relations.py", "a table leaves the warehouse as Parquet"),
     "plan.save": ("embeddings/shard_files.py", "the plan of a run's texts holds"),
     "shard.record": ("embeddings/shard.py", "a shard's record is written"),

@@ -31,7 +31,7 @@ from embeddings.model import Model
 from embeddings.settings import Settings
 from embeddings.shard_files import finished_folder
 from embeddings.store import TEXT_VECTORS, open_or_create, open_table
-from embeddings.table_files import model_folder
+from embeddings.table_files import model_folder, record_table
 from embeddings.vector_files import KEY_BYTES, PART, check_vectors, text_vector_schema, to_matrix
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def commit_shards(settings: Settings, model: Model, files: Sequence[Path]) -> in
             failpoint("ledger.commit.before")
             ledger.add(rows)
             failpoint("ledger.commit.after")
+            record_table(settings, model.model_id, TEXT_VECTORS)
         for file in files:
             failpoint("ledger.clear.before")
             file.unlink(missing_ok=True)

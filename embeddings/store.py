@@ -7,6 +7,7 @@ generation uses is tagged with the generation's name.
 from __future__ import annotations
 
 import fcntl
+import logging
 import re
 import shutil
 from collections.abc import Collection
@@ -20,14 +21,16 @@ import pyarrow.parquet as pq
 from lancedb.index import IvfSq
 from numpy.typing import NDArray
 
+from embeddings.checksums import damaged
 from embeddings.failpoints import failpoint
 from embeddings.identity import is_joined
 from embeddings.merging import merge_items, merge_users
 from embeddings.settings import Settings
-from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder
+from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder, record_files, record_table, tables_of
 from embeddings.upkeep import compact, needs_upkeep, prune
 from embeddings.vector_files import check_vectors, to_column
 
+log = logging.getLogger(__name__)
 TEXT_VECTORS = "text_vectors"
 _GENERATION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
 _INDEXED = "items"
@@ -75,7 +78,7 @@ def merge_run(
     }
     ledger = open_table(settings, model_id, TEXT_VECTORS)
     if everyone and ledger is not None and needs_upkeep(ledger):
-        compact(ledger)
+        _compact_whole(ledger, model_folder(settings, model_id) / f"{TEXT_VECTORS}.lance")
     return {"model": model_id, "tag": generation, **{f"{name}_version": version for name, version in versions.items()}}
 
 
@@ -110,14 +113,13 @@ def compact_models(settings: Settings) -> dict[str, int]:
     lock; the ledger is held against its own writers here.
     """
     counts = {"tables": 0, "compacted": 0}
-    for file in sorted((settings.root / "vectors").glob("[!.]*/*.lance")):
+    for file in tables_of(settings.root):
         table = lancedb.connect(file.parent).open_table(file.stem)
         counts["tables"] += 1
         with (file.parent / ".commit.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if needs_upkeep(table):
-                compact(table)
-                counts["compacted"] += 1
+                counts["compacted"] += _compact_whole(table, file)
             else:
                 prune(table)
     return counts
@@ -201,6 +203,18 @@ def open_or_create(settings: Settings, model_id: str, name: str, schema: pa.Sche
         return table if table is not None else lancedb.connect(folder).create_table(name, schema=schema)
 
 
+def _compact_whole(table: Any, folder: Path) -> bool:
+    """Compact a table, unless one of its files is damaged; return whether it was."""
+    _, changed = damaged(folder)
+    if changed:
+        # Compacted, damage could not be told from content any more. The scrub says what to do.
+        log.error("%s is not compacted: %s changed on the disk", folder, ", ".join(changed))
+        return False
+    compact(table)
+    record_files(folder)
+    return True
+
+
 def _merge(settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool) -> int:
     with pq.ParquetFile(file, memory_map=True) as rows:
         check_vectors(rows, file.name)
@@ -214,4 +228,5 @@ def _merge(settings: Settings, model_id: str, name: str, file: Path, generation:
     else:
         table.tags.create(generation, table.version)
     failpoint("vectors.tag.after")
+    record_table(settings, model_id, name)
     return int(table.version)

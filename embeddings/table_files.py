@@ -11,10 +11,12 @@ import re
 import shutil
 from pathlib import Path
 
+from embeddings.checksums import record
 from embeddings.settings import Settings
 
 ITEM_VECTORS, USER_VECTORS = "item_vectors", "user_vectors"
 _LARGEST = 2**64 - 1
+_UNCHANGING = ("_versions/*.manifest", "data/**/*.lance", "_deletions/*", "_indices/**/*")
 
 
 class StoreError(RuntimeError):
@@ -24,6 +26,21 @@ class StoreError(RuntimeError):
 def model_folder(settings: Settings, model_id: str) -> Path:
     """Return the folder of a model's tables: two models never meet in one table."""
     return settings.root / "vectors" / re.sub(r"[^a-z0-9]+", "-", model_id.lower()).strip("-")
+
+
+def record_table(settings: Settings, model_id: str, name: str) -> int:
+    """Record the checksums of a table's new files, after a write to it; return how many there were."""
+    return record_files(model_folder(settings, model_id) / f"{name}.lance")
+
+
+def record_files(table: Path) -> int:
+    """Do the same for a table that is known by its folder."""
+    return record(table, _UNCHANGING)
+
+
+def tables_of(root: Path) -> list[Path]:
+    """Return the folders of all tables of all models."""
+    return sorted((root / "vectors").glob("[!.]*/*.lance"))
 
 
 def link_generation(settings: Settings, model_id: str, generation: str, target: Path, *, tagged: bool = False) -> None:
@@ -44,9 +61,9 @@ def link_generation(settings: Settings, model_id: str, generation: str, target: 
             version = _tagged(table, generation)
             _link_version(table, version, target / table.name)
             if tagged:
-                tag = Path("_refs", "tags", f"{generation}.json")
-                (target / table.name / tag).parent.mkdir(parents=True)
-                shutil.copyfile(table / tag, target / table.name / tag)
+                tag = tag_file(target / table.name, generation)
+                tag.parent.mkdir(parents=True)
+                shutil.copyfile(tag_file(table, generation), tag)
             # A tag goes before the files of its version: while it is there, so are they.
             kept = _tagged(table, generation) == version
         except FileNotFoundError:
@@ -65,8 +82,13 @@ def link_latest(table: Path, target: Path) -> None:
         _link_version(table, max(_LARGEST - n if n > _LARGEST // 2 else n for n in versions), target)
 
 
+def tag_file(table: Path, tag: str) -> Path:
+    """Return the file in which a table keeps a tag."""
+    return table / "_refs" / "tags" / f"{tag}.json"
+
+
 def _tagged(table: Path, generation: str) -> int:
-    return int(json.loads((table / "_refs" / "tags" / f"{generation}.json").read_text())["version"])
+    return int(json.loads(tag_file(table, generation).read_text())["version"])
 
 
 def _link_version(table: Path, version: int, target: Path) -> None:

@@ -209,6 +209,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from tideline.maintenance.collecting import BackupError
     from tideline.serving.lock import LockTimeoutError
     from tideline.serving.pointer import SnapshotError
+    from tideline.serving.scrub import DamagedError
 
     ours = (
         ModelError,
@@ -225,6 +226,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         CompactionError,
         AirflowCleanError,
         LockTimeoutError,
+        DamagedError,
     )
     return (*ours, ValueError, FileNotFoundError)
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from embeddings import checksums
 from embeddings.failpoints import arm
 from embeddings.settings import Settings, load_settings
 from tideline.run import Run, load_run
@@ -16,6 +17,8 @@ from tideline.run import Run, load_run
 log = logging.getLogger(__name__)
 Counts = dict[str, int | float | str | bool | None]
 SAMPLING_SECONDS = 0.05
+KEPT_FILES = ("tables/*.parquet", "vectors/**/*.parquet", "scored/*.parquet")
+"""Files of a run that later stages and later runs read, and that have no checksums of their own."""
 
 
 def stage(work: Callable[[Run, Settings], Counts]) -> Callable[[str], Counts]:
@@ -45,6 +48,8 @@ def record(name: str, opened: str, work: Callable[[Run, Settings], Counts], part
     try:
         with PeakMemory() as peak:
             counts = work(run, settings)
+        if part is None:  # parts of one stage are done at a time, and leave only their records in the run
+            checksums.record(run.path, KEPT_FILES)
     except Exception as error:
         failure = f"{type(error).__name__}: {error}"
         raise

@@ -216,9 +216,17 @@ def check_recommendations(run: Run, settings: Settings) -> Counts:
 
 @stage
 def publish(run: Run, settings: Settings) -> Counts:
-    """Commit the generation and swap the readers' pointer."""
+    """Commit the generation and swap the readers' pointer, unless a file that it was made of changed on the disk."""
     from tideline.serving import publish
+    from tideline.serving.scrub import DamagedError, check_inputs
 
+    try:
+        check_inputs(run)
+    except DamagedError as error:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        # What is damaged stays so: no retry.
+        raise AirflowFailException(str(error)) from None
     return dict(publish(run, settings))
 
 

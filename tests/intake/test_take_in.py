@@ -163,3 +163,16 @@ def test_two_intakes_at_once_leave_one_batch_for_each_file(settings_for: Callabl
     )
     assert list((settings.root / "intake").iterdir()) == []
     assert take_in(settings)["batches"] == 0
+
+
+def test_a_clock_that_was_put_back_does_not_let_a_later_batch_come_first(
+    settings_for: Callable[..., Settings], land: Land
+) -> None:
+    land("events/first.csv", HEADER + ROW)
+    settings = settings_for()
+    take_in(settings, landed_at=datetime(2099, 2, 1, tzinfo=UTC))
+    land("events/second.csv", HEADER + ROW.replace("view", "purchase"))
+
+    take_in(settings)
+
+    assert [batch["file"] for batch in list_batches(settings.root)] == ["events/first.csv", "events/second.csv"]

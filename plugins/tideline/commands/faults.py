@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 from embeddings.settings import Settings
+from tideline.faults import flips, kills, overlaps, served, volume
 from tideline.faults.document import write_document
-from tideline.faults.ground import open_ground
-from tideline.faults.kills import SHORT, kill_everywhere, never_passed, plan_tries
-from tideline.faults.outcome import Outcome
-from tideline.faults.shop import WALKS
+from tideline.faults.ground import Reference, open_ground
+from tideline.faults.outcome import Outcome, Try
+from tideline.faults.pool import do_tries, walk_grounds
+from tideline.faults.shop import UNDISTURBED
 from tideline.report import REPOSITORY, describe_machine
 from tideline.run import write_atomically
 
 DOCUMENT = REPOSITORY / "docs" / "reliability.md"
+WORKERS = 2
+FAMILIES = (overlaps, flips, served, volume, kills)
 
 
 def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
@@ -25,33 +29,45 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
     short
         A night and a handful of failpoints, for CI; nothing is written.
     only
-        Tries whose failpoint or place contains this text; nothing is written.
+        Tries whose family, fault or place contains this text; nothing is written.
 
     Returns
     -------
     int
         1 if a promise was broken, or if nothing is known about a failpoint; else 0.
     """
+    started = time.perf_counter()
     outcomes: list[Outcome] = []
     unknown: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tideline-faults-") as folder:
-        ground = open_ground(Path(folder).resolve(), settings)
-        ground.walk_undisturbed(["night"] if short else list(WALKS))
-        tries = plan_tries(ground.references, SHORT) if short else plan_tries(ground.references)
+        grounds = [
+            open_ground(Path(folder).resolve() / str(number), settings) for number in range(1 if short else WORKERS)
+        ]
+        walk_grounds(grounds, ["night"] if short else list(UNDISTURBED))
+        references = grounds[0].references
+        tries = list(kills.plan(references, kills.SHORT)) if short else _plan(references)
+        chosen = [one for one in tries if only in f"{one.family}, {one.fault}, {one.where}"]
         if not (short or only):
-            unknown = never_passed(ground.references)
-        chosen = [one for one in tries if only in f"{one.walk}, {one.stage}, {one.failpoint}"]
-        for number, outcome in enumerate(kill_everywhere(ground, chosen), 1):
-            what = f"{outcome.fault} ({outcome.where}): {outcome.seen}"
+            unknown = kills.never_passed(references)
+        print(f"{len(chosen)} tries; the undisturbed runs took {time.perf_counter() - started:.0f} s", flush=True)
+        for number, outcome in enumerate(do_tries(grounds, chosen), 1):
+            what = f"{outcome.family}: {outcome.fault} ({outcome.where}): {outcome.seen}"
             print(f"[{number}/{len(chosen)}] {what}, {outcome.seconds:.1f} s", flush=True)
             for promise in outcome.broken:
-                print(f"    BROKEN: {promise}")
+                print(f"    BROKEN: {promise}", flush=True)
             outcomes.append(outcome)
     for name in unknown:
         print(f"BROKEN: no run passed {name}: nothing is known about it")
+    seconds = time.perf_counter() - started
     broken = sum(bool(outcome.broken) for outcome in outcomes)
-    print(f"{len(outcomes)} tries, {broken} broke a promise")
+    print(f"{len(outcomes)} tries in {seconds:.0f} s, {broken} broke a promise")
+    if not outcomes:
+        print(f"error: no try contains {only!r}: say part of a family, of a failpoint or of a stage")
     if not (short or only):
-        write_atomically(DOCUMENT, write_document(outcomes, describe_machine()))
+        write_atomically(DOCUMENT, write_document(outcomes, describe_machine(), seconds))
         print(f"written: {DOCUMENT.relative_to(REPOSITORY)}")
     return int(bool(broken or unknown or not outcomes))
+
+
+def _plan(references: dict[str, Reference]) -> list[Try]:
+    return [one for family in FAMILIES for one in family.plan(references)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from tideline.faults.kills import REMAINS, describe
+from tideline.faults.kills import REMAINS
 from tideline.faults.outcome import Outcome
 
 HEAD = """# Reliability
@@ -25,12 +25,11 @@ hash, batches, events, texts, versions and champions of an undisturbed run.
 """
 
 
-def write_document(outcomes: Sequence[Outcome], machine: str) -> str:
-    """Return the page of all outcomes, in Markdown."""
+def write_document(outcomes: Sequence[Outcome], machine: str, seconds: float) -> str:
+    """Return the page of all outcomes, in Markdown. `seconds` is the wall time of the whole command."""
     broken = [outcome for outcome in outcomes if outcome.broken]
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    summary = f"\n{len(outcomes)} tries in {seconds:.0f} s on {machine}; {len(broken)} broke a promise.\n"
-    page = HEAD + summary + KILLED + "".join(_rows(outcomes))
+    page = HEAD + f"\n{len(outcomes)} tries in {seconds:.0f} s on {machine}; {len(broken)} broke a promise.\n"
+    page += KILLED + "".join(_rows(outcomes))
     page += "\nWhat a kill may leave behind, and what becomes of it:\n\n"
     page += "".join(f"- `{pattern}`: {fate}\n" for pattern, fate in REMAINS.items())
     if broken:
@@ -44,7 +43,7 @@ def _rows(outcomes: Sequence[Outcome]) -> list[str]:
     for outcome in outcomes:
         by_fault[outcome.fault].append(outcome)
     return [
-        f"| `{fault}`: {describe(fault)} | {len(tries)} | {_seen(tries)} | {sum(len(o.broken) for o in tries)} |\n"
+        f"| {fault} | {len(tries)} | {_seen(tries)} | {sum(len(o.broken) for o in tries)} |\n"
         for fault, tries in by_fault.items()
     ]
 

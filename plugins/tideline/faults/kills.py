@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
-import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from embeddings.failpoints import FAILPOINTS, SIDE_EFFECTS
-from tideline.faults.ground import Ground, Reference
-from tideline.faults.outcome import Outcome
+from tideline.faults.ground import Ground, Reference, read_answer
+from tideline.faults.outcome import Try
 
 FAMILY = "killed"
 SAME_CODE = {
@@ -29,35 +28,47 @@ REMAINS = {
     r"intake/[^/]+/.*": "a killed intake's private scratch: the next intake after a day removes it",
     r"serving/\.current\.duckdb\.part": "the next swap replaces it",
     r"cache/.*": "saves time only",
-    r"(.*/)?\.[^/]+\.\d+\.part": "a small file that was being written",
+    r"(serving|serving/generations|models)/\.[^/]+\.\d+\.part": "a small file that was being written: "
+    "the clean-up of a commit after a day removes it",
     r"vectors/[^/]+/shards/\.[^/]+\.part": "vectors that were being written: the next plan after a day removes them",
-    r"models/\.new-[^/]+/.*": "a version that was being written",
-    r"models/[^/]+": "the log of champions and its lock",
+    r"models/\.new-[^/]+/.*": "a version that was being written: the clean-up of a commit after a day removes it",
+    r"models/champions\.(jsonl|lock)": "the log of champions and its lock",
 }
 """What a kill may leave behind, and what becomes of it; anything else is a leftover."""
+CUT = ("take_in", "build_behaviour", "plan_texts", "embed_shards", "collect_vectors", "rank", "train_models")
+"""Stages that end with the same checksums of the same files whenever they are run: of their tries the last one goes on
+to the end of the run, the others end there."""
 SHORT = ("manifest.write.after", "pointer.swap.after")
 
 
-class Try(NamedTuple):
+class Place(NamedTuple):
     """Where one process is killed."""
 
     walk: str
     stage: str
     failpoint: str
     passing: int
+    whole: bool
+    """Whether the rerun goes on to the end of the run, even if the killed stage left what it leaves undisturbed."""
 
 
-def plan_tries(references: dict[str, Reference], only: tuple[str, ...] = FAILPOINTS) -> list[Try]:
-    """Return the tries: each failpoint of each stage that does something of its own, at its first and last passing."""
-    tries = []
+def plan(references: dict[str, Reference], only: tuple[str, ...] = FAILPOINTS) -> Iterator[Try]:
+    """Yield the tries: each failpoint of each stage that does something of its own, at its first and last passing."""
     for walk, reference in references.items():
         for stage, passed in reference.passed.items():
             if walk in SAME_CODE and stage not in SAME_CODE[walk]:
                 continue
-            for name, times in passed.items():
-                if name in only and (walk != "third hour" or name.startswith(CLEANUP)):
-                    tries += [Try(walk, stage, name, passing) for passing in sorted({1, times})]
-    return tries
+            places = [
+                (name, passing)
+                for name, times in passed.items()
+                if name in only and (walk != "third hour" or name.startswith(CLEANUP))
+                for passing in sorted({1, times})
+            ]
+            for name, passing in places:
+                where = f"{walk}, {stage}" + (f", passing {passing}" if passing > 1 else "")
+                whole = (name, passing) == places[-1] or stage not in CUT
+                place = Place(walk, stage, name, passing, whole)
+                yield Try(FAMILY, describe(name), where, partial(_kill, one=place))
 
 
 def never_passed(references: dict[str, Reference]) -> list[str]:
@@ -66,51 +77,50 @@ def never_passed(references: dict[str, Reference]) -> list[str]:
     return [name for name in FAILPOINTS if name not in passed]
 
 
-def kill_everywhere(ground: Ground, tries: list[Try]) -> Iterator[Outcome]:
-    """Do the tries one after the other; each yields what came of it."""
-    for one in tries:
-        started = time.perf_counter()
-        seen, broken = _kill(ground, one)
-        where = f"{one.walk}, {one.stage}" + (f", passing {one.passing}" if one.passing > 1 else "")
-        yield Outcome(FAMILY, one.failpoint, where, seen, time.perf_counter() - started, tuple(broken))
-
-
-def _kill(ground: Ground, one: Try) -> tuple[str, list[str]]:
+def _kill(ground: Ground, one: Place) -> tuple[str, list[str]]:
     reference = ground.references[one.walk]
     ground.restore(one.walk, one.stage)
-    killed = ground.start(one.walk, "--first", one.stage, failpoint=f"{one.failpoint}:{one.passing}")
+    killed = ground.start(one.walk, "--first", one.stage, failpoint=f"{one.failpoint}:{one.passing}").wait()
     said = f"failpoint {one.failpoint}: killed"
-    if killed.returncode != -signal.SIGKILL or said not in killed.stderr:
-        return "not killed", [f"the process ended with {killed.returncode}: {killed.stderr[-500:]}"]
+    if killed.status != -signal.SIGKILL or said not in killed.err:
+        return "not killed", [f"the process ended with {killed.status}: {killed.err[-500:]}"]
     left = ground.files()
-    rerun = ground.start(one.walk, "--first", one.stage, "--look")
-    if rerun.returncode:
-        return "unknown", [f"the rerun failed: {rerun.stderr[-1500:]}"]
-    answer = json.loads(rerun.stdout.splitlines()[-1])
-    seen = "old" if answer["before"] == reference.before else "new"
-    broken = []
-    if answer["before"] not in (reference.before, reference.after["published"]):
-        seen, broken = "neither", [f"readers saw neither generation: {answer['before']}"]
-    broken += _differences(reference.after, answer["after"])
+    rerun = ground.start(one.walk, "--first", one.stage, "--look", *([] if one.whole else ["--last", one.stage])).wait()
+    if rerun.status:
+        return "unknown", [f"the rerun failed: {rerun.err[-1500:]}"]
+    answer = read_answer(rerun)
+    seen, broken = name_seen(reference, answer["before"])
+    expected = reference.after if one.whole else reference.ended[one.stage]
+    broken += differences(expected, answer["after"])
     # What the rerun itself needs has the names of an undisturbed run.
     strays = (left & ground.files()) - reference.files
     broken += [f"left behind: {name}" for name in sorted(strays) if not _is_known(name)]
     return seen, broken
 
 
-def _differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+def name_seen(reference: Reference, published: dict[str, Any]) -> tuple[str, list[str]]:
+    """Say which generation readers saw, `old` or `new`, and the broken promise if neither."""
+    if published == reference.before:
+        return "old", []
+    if published == reference.after["published"]:
+        return "new", []
+    return "neither", [f"readers saw neither generation whole: {published}"]
+
+
+def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return a sentence for each part of `look.see_all` that is not as expected."""
     return [
-        f"after the rerun {name} is {found[name]}, undisturbed {value}"
+        f"in the end {name} is {found[name]}, undisturbed {value}"
         for name, value in expected.items()
         if found[name] != value
     ]
 
 
+def describe(failpoint: str) -> str:
+    """Return a failpoint and what happens there, in words."""
+    effect, _, side = failpoint.rpartition(".")
+    return f"`{failpoint}`: {side} {SIDE_EFFECTS[effect][1]}"
+
+
 def _is_known(name: str) -> bool:
     return any(re.fullmatch(pattern, name) for pattern in REMAINS)
-
-
-def describe(failpoint: str) -> str:
-    """Return what happens at a failpoint, in words."""
-    effect, _, side = failpoint.rpartition(".")
-    return f"{side} {SIDE_EFFECTS[effect][1]}"

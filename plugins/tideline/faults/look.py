@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
+from embeddings import checksums
 from embeddings.model import describe_model
 from embeddings.settings import Settings
-from embeddings.store import TEXT_VECTORS, open_table, read_table
 from embeddings.table_files import ITEM_VECTORS, USER_VECTORS
 from tideline.intake import list_batches
 from tideline.models import list_champions, list_versions
@@ -61,14 +61,18 @@ def see_published(settings: Settings) -> Seen:
     }
 
 
-def see_all(settings: Settings) -> Seen:
-    """Return what there is when a run has ended: what readers see, batches and events of the lake, texts, models.
+def see_all(settings: Settings, run_id: str) -> Seen:
+    """Return what there is when a stage or a run has ended: what readers see, batches and events of the lake, texts,
+    models, what the run has pinned, and the checksums of its files.
 
     A doubled event, batch, text, version or line of the log shows as another number than that of a run that nobody
     disturbed.
     """
+    from embeddings.store import TEXT_VECTORS, open_table
+
     batches = list_batches(settings.root)
     ledger = open_table(settings, describe_model(settings).model_id, TEXT_VECTORS)
+    run = settings.root / "runs" / run_id
     keys = ledger.to_arrow()["key"].to_pylist() if ledger is not None else []
     return {
         "published": see_published(settings),
@@ -78,6 +82,8 @@ def see_all(settings: Settings) -> Seen:
         "quarantine": sorted(file.name for file in (settings.root / "quarantine").glob("*.parquet")),
         "texts": [len(keys), len(set(keys))],
         "versions": [version.name for version in list_versions(settings.root)],
+        "pinned": (run / "run.json").read_text() if run.is_dir() else None,
+        "files": {name: told for name, (_, _, told) in checksums.load(run).items()},
         "champions": [entry["version"] for entry in list_champions(settings.root)],
     }
 
@@ -90,6 +96,8 @@ def _has_generation(reader: Any, table: str) -> bool:
 
 
 def _vectors(settings: Settings, generation: str) -> str | None:
+    from embeddings.store import read_table
+
     entry = read_manifest(generation, settings.root)
     if entry is None or not entry.vectors:
         return None

@@ -1,21 +1,35 @@
-"""One try of one fault: what was done and what was seen."""
+"""One try of one fault: what is to be done, and what was seen."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tideline.faults.ground import Ground
+
+
+class Try(NamedTuple):
+    """One fault at one place, ready to be done."""
+
+    family: str
+    """Key of `document.FAMILIES`."""
+    fault: str
+    """What is done, in words; tries of one fault are counted together."""
+    where: str
+    """Run and stage in which it is done."""
+    attempt: Callable[[Ground], tuple[str, list[str]]]
+    """Does it on a ground of its own; returns what was seen and the promises that did not hold."""
 
 
 class Outcome(NamedTuple):
     """What came of one try."""
 
     family: str
-    """Kind of fault: `killed`, ..."""
     fault: str
-    """What was done, in the family's words; tries of one fault are counted together."""
     where: str
-    """Run and stage in which it was done."""
     seen: str
-    """What readers saw right after the fault: `old`, `new`, or what was wrong."""
+    """What was seen right after the fault: `old`, `new`, or whatever the family's words are."""
     seconds: float
     broken: tuple[str, ...] = ()
     """Promises that did not hold, one sentence each; empty if all held."""

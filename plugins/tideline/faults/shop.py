@@ -17,8 +17,13 @@ WALKS: dict[str, tuple[Kind, datetime]] = {
     "hour": ("hourly", AS_OF + timedelta(hours=1)),
     "second hour": ("hourly", AS_OF + timedelta(hours=2)),
     "third hour": ("hourly", AS_OF + timedelta(hours=3)),
+    "late night": ("nightly", AS_OF + timedelta(hours=1, minutes=30)),
+    "next night": ("nightly", AS_OF + timedelta(days=1)),
+    "night after": ("nightly", AS_OF + timedelta(days=2)),
 }
-"""Runs of the shop in order: what they are called here, their kind and the end of their window."""
+"""Runs of the shop: what they are called here, their kind and the end of their window."""
+UNDISTURBED = ("training", "night", "hour", "second hour", "third hour")
+"""Those that are walked undisturbed first, in order; files land before each."""
 USERS, ACTIVE = 24, 4
 _THEMES = {
     "space": ("Starship atlas", "Orbital mechanics", "Moon base diary", "Comet hunters"),
@@ -33,7 +38,7 @@ def deliver(landing: Path, walk: str) -> None:
     Before the first run items and two files of events land: some rows of the second repeat an event id of the first
     with another value, and one row of each has no user. Before a later run one file lands, of the time since.
     """
-    walks = list(WALKS)
+    walks = list(UNDISTURBED)
     number = walks.index(walk)
     chance = random.Random(number)  # noqa: S311  not for secrets
     end = WALKS[walk][1]
@@ -55,6 +60,15 @@ def deliver(landing: Path, walk: str) -> None:
     rows = _events(chance, users, start, end, 1, f"e{number}")
     rows.append({**rows[0], "event_id": f"e{number}-s", "item_id": None, "event_type": "search", "event_text": walk})
     _write(landing / "events" / f"{number}.jsonl", [*rows, {**rows[0], "event_id": f"e{number}-bad", "user_id": None}])
+
+
+def deliver_rows(landing: Path, name: str, rows: int, walk: str) -> None:
+    """Land one file with a number of events of the day before a run's end."""
+    end = WALKS[walk][1]
+    each = -(-rows // USERS)
+    chance = random.Random(name)  # noqa: S311  not for secrets
+    found = _events(chance, range(USERS), end - timedelta(days=1), end, each, name)
+    _write(landing / "events" / f"{name}.jsonl", found[:rows])
 
 
 def _events(

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from embeddings import checksums
 from embeddings.failpoints import failpoint
 from tideline import contracts
 from tideline.intake import quoting
@@ -84,6 +85,7 @@ def write_batch(
     for extra in beside:
         extra.rename(part / extra.name)
     (part / RECORD).write_text(json.dumps(record, indent=2))
+    checksums.record(part, ["*.parquet", RECORD])
     for written in (*part.iterdir(), part):
         sync(written)
     failpoint("intake.batch.after")

@@ -13,12 +13,12 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
+from embeddings import checksums
 from embeddings.settings import Settings
 from tideline import contracts
 from tideline.intake import quoting
@@ -105,6 +105,9 @@ def _write_pack(settings: Settings, units: Sequence[Unit], now: datetime, scratc
         (batch for unit in units for batch in unit.batches), key=lambda batch: (batch["landed_at"], batch["batch_id"])
     )
     name = PACK + sha256("\n".join(sorted(batch["batch_id"] for batch in batches)).encode()).hexdigest()[:16]
+    for unit in units:
+        if changed := checksums.damaged(unit.folder)[1]:
+            raise CompactionError(f"{', '.join(changed)} of {unit.folder} changed on the disk: see the task `scrub`")
     part = scratch / name
     part.mkdir()
     spill = {"temp_directory": str(scratch / "spill"), "preserve_insertion_order": False}
@@ -116,7 +119,8 @@ def _write_pack(settings: Settings, units: Sequence[Unit], now: datetime, scratc
         decided = (contracts.QUARANTINE[0], contracts.QUARANTINE[3], contracts.QUARANTINE[4])
         _merge(connection, units, RELEASED, part, decided, "batch_id, row_number")
     (part / RECORDS).write_text("".join(json.dumps(batch) + "\n" for batch in batches))
-    (part / CARD).write_text(json.dumps(_describe(part, len(batches), now), indent=1))
+    (part / CARD).write_text(json.dumps({"made_at": now.isoformat(), "batches": len(batches)}))
+    checksums.record(part, ["*.parquet", RECORDS, CARD])
     for written in (*part.iterdir(), part):
         sync(written)
     target = lake(settings.root) / name
@@ -154,14 +158,6 @@ def _check(connection: duckdb.DuckDBPyConnection, file: Path, expected: dict[str
         raise CompactionError(
             f"{file.stem} of batch {', '.join(wrong[:5])} have other rows than its batch.json says: the lake is damaged"
         )
-
-
-def _describe(part: Path, batches: int, now: datetime) -> dict[str, Any]:
-    files = {}
-    for file in sorted(part.iterdir()):
-        with file.open("rb") as stream:
-            files[file.name] = {"bytes": file.stat().st_size, "sha256": file_digest(stream, "sha256").hexdigest()}
-    return {"made_at": now.isoformat(), "batches": batches, "files": files}
 
 
 def _remove_superseded(root: Path, now: datetime, oldest_pin: datetime) -> int:

@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from embeddings.settings import Settings
@@ -22,6 +22,7 @@ from tideline.intake.lateness import known_as_of
 log = logging.getLogger(__name__)
 STAGING = PROJECT / "models" / "staging"
 SELECTION = ("+int_landed_events__judged", "+int_landed_items__judged")
+TICK = timedelta(microseconds=1)
 LEFTOVER_SECONDS = 24 * 3600.0
 COUNTED = ("rows_read", "accepted", "quarantined", "ignored", "events", "items")
 
@@ -60,7 +61,9 @@ def take_in(settings: Settings, *, landed_at: datetime | None = None) -> dict[st
     counts = dict.fromkeys(("files", "batches", "unreadable_files", "unsettled_files", *COUNTED), 0)
     counts |= {"files": len(files), "unsettled_files": len(unsettled)}
     if new:
-        moment = _in_utc(landed_at or datetime.now(UTC))
+        # Of events that landed twice the first counts, so that a clock put back must not let a later batch come first.
+        after = [_in_utc(datetime.fromisoformat(batch["landed_at"])) + TICK for batch in batches]
+        moment = _in_utc(landed_at) if landed_at else max([datetime.now(UTC), *after])
         for name, number in _take_in_new(settings, declaration, new, moment).items():
             counts[name] += number
     return counts

@@ -11,6 +11,19 @@ log = logging.getLogger(__name__)
 Counts = dict[str, int]
 
 
+def scrub() -> Counts:
+    """Read everything that nobody may change and compare it with what was written. Damage ends the maintenance here:
+    nothing may be deleted that is needed to mend it.
+    """
+    from tideline.serving.scrub import DamagedError, scrub
+
+    scrubbed = scrub(opened())
+    if scrubbed.findings:
+        told = "; ".join(f"{finding.file}: {finding.remedy}" for finding in scrubbed.findings)
+        raise DamagedError(f"{len(scrubbed.findings)} files changed on the disk: {told}")
+    return _told("scrub", scrubbed.counts)
+
+
 def compact_lake() -> Counts:
     """Merge small old batches of the lake into packs, and remove the folders that an older pack stands for."""
     from tideline.intake.compaction import compact_lake
@@ -46,7 +59,7 @@ def clean_airflow() -> Counts:
     return _told("airflow", clean_airflow(opened(), datetime.now(UTC)))
 
 
-IN_ORDER = (compact_lake, compact_vectors, forget, clean_airflow)
+IN_ORDER = (scrub, compact_lake, compact_vectors, forget, clean_airflow)
 
 
 def opened() -> Settings:

@@ -62,7 +62,7 @@ def save_version(root: Path, write: Callable[[Path], dict[str, Any]]) -> Version
         part.mkdir()
         card = write(part)
         datetime.fromisoformat(card["trained_until"])
-        name = f"model-{_digest(part, {key: value for key, value in card.items() if key != DECISION})}"
+        name = _name(part, card)
         write_atomically(part / CARD, _json(card))
         if not (folder / name).exists():
             failpoint("version.rename.before")
@@ -75,6 +75,20 @@ def list_versions(root: Path) -> list[Version]:
     """Return the stored versions by the end of their training data, then by name."""
     found = [_read(file.parent) for file in _folder(root).glob(f"model-*/{CARD}")]
     return sorted(found, key=lambda version: (version.trained_until, version.name))
+
+
+def damaged_versions(root: Path) -> tuple[int, list[str]]:
+    """Return how many versions there are, and the names of those whose content is no longer what its name says."""
+    folders = sorted(path for path in _folder(root).glob("model-*") if path.is_dir())
+    changed = []
+    for folder in folders:
+        try:
+            whole = _name(folder, json.loads((folder / CARD).read_text())) == folder.name
+        except (OSError, ValueError, AttributeError):
+            whole = not folder.exists()  # removed as unused meanwhile
+        if not whole:
+            changed.append(folder.name)
+    return len(folders), changed
 
 
 def list_champions(root: Path) -> list[dict[str, Any]]:
@@ -197,10 +211,14 @@ def _json(card: dict[str, Any]) -> str:
     return json.dumps(card, indent=2, sort_keys=True, allow_nan=False)
 
 
+def _name(folder: Path, card: dict[str, Any]) -> str:
+    return f"model-{_digest(folder, {key: value for key, value in card.items() if key != DECISION})}"
+
+
 def _digest(folder: Path, card: dict[str, Any]) -> str:
     digest = hashlib.sha256(_json(card).encode())
     for file in sorted(folder.rglob("*")):
-        if file.is_file():
+        if file.is_file() and file != folder / CARD:
             digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:12]

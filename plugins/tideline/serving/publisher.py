@@ -37,7 +37,7 @@ from tideline.serving.recovery import move_logs_aside, present_snapshot
 from tideline.serving.retention import MARKER, clean_up
 from tideline.serving.shown import write_shown
 from tideline.serving.tables import attach, create_view, open_desk, transaction
-from tideline.serving.vectors import merge_vectors
+from tideline.serving.vectors import has_vectors, merge_vectors
 
 log = logging.getLogger(__name__)
 Counts = dict[str, int | float | str | bool | None]
@@ -106,10 +106,14 @@ def _commit(desk: duckdb.DuckDBPyConnection, run: Run, settings: Settings, layer
             failpoint("vectors.merge.before")
             entry = replace(entry, vectors=merge_vectors(run, settings))
             failpoint("vectors.merge.after")
+        lease.check()
         write_manifest(entry, run.root)
         if judgement.verdict is Verdict.CURRENT:
             lease.check()
             swap(serving, target)
+    elif judgement.current and known and known.vectors and not has_vectors(settings, known):
+        # The table was moved away because it was damaged: the run's own files make it again.
+        merge_vectors(run, settings)
     elif known is None and present:
         # Another name for rows that are there already, as after an upgrade: the history has it, the tables stay.
         entry = replace(entry, snapshot=present.path.name, same_as=present.generation)

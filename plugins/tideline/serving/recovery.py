@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 def present_snapshot(root: Path) -> Snapshot | None:
     """Return the current snapshot, None if nothing was published.
 
-    A pointer whose file is gone is first moved back to the last whole commit. Call it under the publishers' lock.
+    A pointer that is gone, or whose file is, is first moved back to the last whole commit: else the next hour would
+    start from nothing, and everybody's nightly rows would go. Call it under the publishers' lock.
 
     Raises
     ------
@@ -31,15 +32,23 @@ def present_snapshot(root: Path) -> Snapshot | None:
     """
     serving = serving_folder(root)
     try:
-        return current_snapshot(serving)
+        current = current_snapshot(serving)
+        reason = f"{serving / POINTER} is gone"
     except SnapshotError as error:
-        committed = {entry.snapshot for entry in list_manifests(root) if entry.committed}
-        whole = [snapshot for snapshot in list_snapshots(serving) if snapshot.path.name in committed]
-        if not whole or not (serving / POINTER).is_symlink():
+        if not (serving / POINTER).is_symlink():
             raise
-        log.warning("%s; going back to %s", error, whole[-1].path.name)
+        current, reason = None, str(error)
+    if current:
+        return current
+    committed = {entry.snapshot for entry in list_manifests(root) if entry.committed}
+    whole = [snapshot for snapshot in list_snapshots(serving) if snapshot.path.name in committed]
+    if whole:
+        log.warning("%s; going back to %s", reason, whole[-1].path.name)
         swap(serving, whole[-1].path)
         return whole[-1]
+    if (serving / POINTER).is_symlink():
+        raise SnapshotError(f"{reason}, and no snapshot of a commit is left: restore a backup, or remove the pointer")
+    return None
 
 
 def move_logs_aside(serving: Path, fence: int) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from embeddings.failpoints import failpoint
 from embeddings.settings import Settings
 from tideline.run import RUN_ID
+from tideline.serving.leftovers import sweep
 from tideline.serving.manifest import Manifest, list_manifests
 from tideline.serving.pointer import current_snapshot, list_snapshots, serving_folder
 from tideline.serving.shown import forget_shown
@@ -56,7 +57,7 @@ def clean_up(settings: Settings, run_id: str) -> list[str]:
         shutil.rmtree(folder, ignore_errors=True)
         failpoint("cleanup.run.after")
         deleted.append(folder.name)
-    return deleted
+    return deleted + sweep(root)
 
 
 def runs_in_progress(root: Path) -> dict[str, Path]:

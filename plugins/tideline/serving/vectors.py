@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from embeddings.settings import Settings
+from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, model_folder, tag_file
 from tideline.run import Run
 from tideline.serving.manifest import Manifest
 from tideline.serving.pointer import Snapshot
@@ -36,6 +37,12 @@ def merge_vectors(run: Run, settings: Settings) -> dict[str, Any]:
             everyone=run.kind == "nightly",
         )
     )
+
+
+def has_vectors(settings: Settings, entry: Manifest) -> bool:
+    """Say whether both tables have the version that a generation was published with."""
+    folder, tag = model_folder(settings, str(entry.vectors["model"])), str(entry.vectors["tag"])
+    return all(tag_file(folder / f"{name}.lance", tag).exists() for name in (USER_VECTORS, ITEM_VECTORS))
 
 
 def forget_vectors(settings: Settings, manifests: Iterable[Manifest], kept: Iterable[Snapshot]) -> None:
