@@ -10,7 +10,7 @@ import pytest
 
 from end_to_end.shop import AS_OF, tideline, write_shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("evaluate")]
+pytestmark = pytest.mark.slow
 CUTOFF = "2024-02-16"
 
 
