@@ -26,7 +26,15 @@ from embeddings.failpoints import failpoint
 from embeddings.identity import is_joined
 from embeddings.merging import merge_items, merge_users
 from embeddings.settings import Settings
-from embeddings.table_files import ITEM_VECTORS, USER_VECTORS, StoreError, model_folder, record_files, record_table, tables_of
+from embeddings.table_files import (
+    ITEM_VECTORS,
+    USER_VECTORS,
+    StoreError,
+    model_folder,
+    record_files,
+    record_table,
+    tables_of,
+)
 from embeddings.upkeep import compact, needs_upkeep, prune
 from embeddings.vector_files import check_vectors, to_column
 

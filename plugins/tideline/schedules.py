@@ -40,7 +40,9 @@ def common_arguments(settings: Settings, kind: str) -> dict[str, Any]:
     A failed run is told, and one that is not done within the deadline of its kind, where it has one.
     """
     import pendulum
-    from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference, Param
+    from airflow.sdk import Param
+    from airflow.sdk.definitions.callback import AsyncCallback
+    from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
     from tideline.notify import Notifier
 

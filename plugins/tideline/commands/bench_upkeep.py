@@ -77,7 +77,7 @@ def _simulate(settings: Settings, hours: int, *, maintained: bool) -> dict[int, 
     settings.root.mkdir(parents=True, exist_ok=True)
     print(f"{hours:,} hours {'with' if maintained else 'without'} maintenance ...", flush=True)
     with tempfile.TemporaryDirectory(dir=settings.root, prefix="bench-") as scratch:
-        given = {"home": Path(scratch), "landing": None, "source": "canonical", "vars": {}}
+        given: dict[str, Any] = {"home": Path(scratch), "landing": None, "source": "canonical", "vars": {}}
         own = Settings(**{**settings.model_dump(), **given, "keep_landing_days": KEEP_LANDING_DAYS})
         open_home(own, create=True)
         batches: list[str] = []
