@@ -36,7 +36,7 @@ def record(folder: Path, patterns: Iterable[str]) -> int:
         return 0
     with _locked(folder):
         known, sums, read = load(folder), {}, 0
-        for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
+        for file in sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}):
             name, stat = file.relative_to(folder).as_posix(), file.stat()
             size, time, told = known.get(name, (None, None, ""))
             if (size, time) != (stat.st_size, stat.st_mtime_ns):

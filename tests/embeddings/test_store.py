@@ -220,3 +220,21 @@ def test_two_models_never_share_a_table(shop: Shop) -> None:
     shop.merge("night", {"ann": 1}, {"heat": 1})
     with pytest.raises(StoreError, match="no table user_vectors of model other@1/384"):
         read_table(shop.settings, "other@1/384", USER_VECTORS)
+
+
+def test_upkeep_of_all_tables_brings_indexes_up_to_date_and_leaves_damage_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.merge("night", {"ann": 1}, {"heat": 1})
+    folder = shop.settings.root / "vectors" / "other-model"
+    vectors = np.random.default_rng(0).standard_normal((300, 8), dtype=np.float32)
+    store.index_items(folder, vectors)
+    rows = pa.table([pa.array(range(300, 320)), to_column(vectors[:20])], ["item", "vector"])
+    lancedb.connect(folder).open_table("items").add(rows)
+
+    assert store.compact_models(shop.settings) == {"tables": 3, "compacted": 1}
+
+    index = lancedb.connect(folder).open_table("items")
+    assert index.index_stats(index.list_indices()[0].name).num_unindexed_rows == 0
+    assert store.compact_models(shop.settings) == {"tables": 3, "compacted": 0}
+    assert shop.rows(USER_VECTORS, "night") == {"ann": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -41,6 +42,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pa
         "TIDELINE_NIGHTLY_SCHEDULE": "every 60s",
         # Training has its own tests, and two cores are few here.
         "TIDELINE_TRAINING_SCHEDULE": "0 0 29 2 *",
+        "TIDELINE_MAINTENANCE_SCHEDULE": "0 0 29 2 *",
+        # Three seconds: no night is that fast, so that each is told to be late.
+        "TIDELINE_NIGHTLY_DEADLINE_MINUTES": "0.05",
         "TIDELINE_RETRY_SECONDS": "1",
         "TIDELINE_UI_PORT": PORT,
     }
@@ -94,6 +98,14 @@ def test_hours_and_nights_run_on_their_schedule_and_side_by_side(running: tuple[
     assert overlapping, f"no hour ran while a night did: {nights} {hours}"
     assert dag_runs(home, "nightly", "failed") == dag_runs(home, "hourly", "failed") == []
     assert (home / "serving" / "current.duckdb").exists()
+
+
+def test_a_night_that_misses_its_deadline_is_told(running: tuple[Path, Path]) -> None:
+    home, _ = running
+    file = home / "notifications.jsonl"
+    wait_for(lambda: file.exists() and '"what": "late"' in file.read_text(), 120, "notification of a late night")
+    told = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {line["dag"] for line in told if line["what"] == "late"} == {"nightly_recommendations"}
 
 
 def test_shards_are_embedded_in_their_pool_and_a_run_without_new_text_skips_them(running: tuple[Path, Path]) -> None:

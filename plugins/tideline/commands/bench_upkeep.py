@@ -39,10 +39,10 @@ def bench_upkeep(settings: Settings, hours: int) -> None:
     Raises
     ------
     ValueError
-        If there are fewer than 30 hours.
+        If there are fewer than 12 hours.
     """
-    if hours < 30:
-        raise ValueError(f"a simulation needs at least 30 hours, got {hours}")
+    if hours < 12:
+        raise ValueError(f"a simulation needs at least 12 hours, got {hours}")
     figures = []
     # Every version is minutes old here: none may be kept for a reader of the last hour.
     grace, margin = upkeep.GRACE, upkeep.MARGIN

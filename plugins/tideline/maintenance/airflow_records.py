@@ -46,14 +46,18 @@ def clean_airflow(settings: Settings, now: datetime) -> dict[str, int]:
 def remove_logs(folder: Path, before: datetime) -> tuple[int, int]:
     """Delete the files of before then, and the folders that are empty without them; return files and bytes."""
     files = freed = 0
+    emptied = set()
     for file in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before the folder
-        if file.is_symlink() or file.stat().st_mtime >= before.timestamp():
+        if file.is_symlink():
             continue
-        if file.is_file():
-            files, freed = files + 1, freed + file.stat().st_size
+        if file.is_dir():
+            if file in emptied and not any(file.iterdir()):
+                file.rmdir()
+                emptied.add(file.parent)
+        elif (stat := file.stat()).st_mtime < before.timestamp():
+            files, freed = files + 1, freed + stat.st_size
             file.unlink()
-        elif not any(file.iterdir()):
-            file.rmdir()
+            emptied.add(file.parent)
     return files, freed
 
 
