@@ -172,6 +172,6 @@ def _print_banner(settings: Settings, paused: str | None) -> None:
     else:
         print(
             f"The DAGs run on schedule: nightly {settings.nightly_schedule}, hourly {settings.hourly_schedule}, "
-            f"training {settings.training_schedule} (UTC)."
+            f"training {settings.training_schedule}, maintenance {settings.maintenance_schedule} (UTC)."
         )
     print(f"Logs: {settings.root / 'supervisor'}. `make down` stops everything.")
