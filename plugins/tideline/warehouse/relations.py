@@ -52,6 +52,7 @@ def prepare(run: Run, settings: Settings) -> None:
         connection.execute("create schema lake; create schema run")
         _view(connection, "lake.events", contracts.LAKE_EVENTS, events)
         _view(connection, "lake.items", contracts.LAKE_ITEMS, items)
+        _show_arrivals(connection, run, events)
         connection.execute(
             "create table run.run_window (run_id varchar, kind varchar, starts_at timestamp, ends_at timestamp, "
             "as_of timestamp, generation varchar, model_version varchar, source varchar, builds_item_tables boolean)"
@@ -160,6 +161,24 @@ def _view(
         listed = ", ".join(f'cast(null as {column.type}) as "{column.name}"' for column in columns)
         body = f"select {listed} where false"
     connection.execute(f"create or replace view {name} as {body}")
+
+
+def _show_arrivals(connection: DuckDBPyConnection, run: Run, events: list[Path]) -> None:
+    """Show what may touch a user of an hour: the rows of its window and those of new batches.
+
+    The window stands in the view as it is, so that of the other files only the statistics of event_at are read.
+    """
+    new = set(run.new_batches) if run.kind == "hourly" else set()
+    _view(
+        connection, "lake.arrivals", contracts.LAKE_EVENTS, [file for file in events if file.parent.name in new]
+    )
+    if run.kind == "hourly" and events:
+        start, end = (f"timestamp '{_naive(moment):%Y-%m-%d %H:%M:%S.%f}'" for moment in (run.window.start, run.window.end))
+        connection.execute("alter view lake.arrivals rename to new_events")
+        connection.execute(
+            f"create view lake.arrivals as from lake.events where event_at >= {start} and event_at < {end} "
+            "union all from lake.new_events"
+        )
 
 
 def _carry(connection: DuckDBPyConnection, base: Path) -> None:
