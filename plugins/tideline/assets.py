@@ -10,6 +10,11 @@ def landing(settings: Settings) -> str:
     return f"tideline://{settings.source}/landing"
 
 
+def burst(settings: Settings) -> str:
+    """URI of what lands in a burst. Only the hourly DAG names it: Airflow keeps an asset's watcher by its last parse."""
+    return f"tideline://{settings.source}/landing/burst"
+
+
 def recommendations(settings: Settings, layer: str) -> str:
     """URI of a published layer, `nightly` or `hourly`."""
     return f"tideline://{settings.source}/recommendations/{layer}"

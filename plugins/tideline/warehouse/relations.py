@@ -169,11 +169,11 @@ def _show_arrivals(connection: DuckDBPyConnection, run: Run, events: list[Path])
     The window stands in the view as it is, so that of the other files only the statistics of event_at are read.
     """
     new = set(run.new_batches) if run.kind == "hourly" else set()
-    _view(
-        connection, "lake.arrivals", contracts.LAKE_EVENTS, [file for file in events if file.parent.name in new]
-    )
+    _view(connection, "lake.arrivals", contracts.LAKE_EVENTS, [file for file in events if file.parent.name in new])
     if run.kind == "hourly" and events:
-        start, end = (f"timestamp '{_naive(moment):%Y-%m-%d %H:%M:%S.%f}'" for moment in (run.window.start, run.window.end))
+        start, end = (
+            f"timestamp '{_naive(moment):%Y-%m-%d %H:%M:%S.%f}'" for moment in (run.window.start, run.window.end)
+        )
         connection.execute("alter view lake.arrivals rename to new_events")
         connection.execute(
             f"create view lake.arrivals as from lake.events where event_at >= {start} and event_at < {end} "

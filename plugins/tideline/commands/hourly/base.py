@@ -1,8 +1,8 @@
 """The base generation of a home with many users, written directly: grown from that of a small home, user by user.
 
-A night over a small home gives every file its form; what an hour meets of a larger home, its lake, snapshot, table of
-users and user vectors, is written as copies of the small home's users under other names. What was learned from everybody
-stays that of the small home.
+A night over a small home gives every file its form. What an hour meets of a larger home, its lake, snapshot, table of
+users and user vectors, is written as copies of the small home's users under other names. What was learned from
+everybody stays that of the small home.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from embeddings.settings import Settings
+from tideline.commands.hourly.shop import landed_at
 
-COPIES_AT_A_TIME = 10
+LEARNED_PARTS = ("long", "short", "text_near", "trend", "user", "own_history", "rhythm", "category")
+"""Parts that a trained ranking has beside those of the fixed blend: in pairs that add up to nothing."""
 ORDERED = {"nightly_recommendations": "user_id, rank", "user_interests": "user_id"}
 OWNER = "'u' || lpad((substr(user_id, 2)::bigint + $copy * $users)::varchar, 7, '0')"
 """The name of a user's copy, so that copies are in order, and the users of the small home come first."""
@@ -39,6 +42,13 @@ def grow(small: Settings, large: Settings, users: int, copies: int) -> None:
         entry |= {"users": users * copies, "rows": entry["rows"] * copies, "snapshot_bytes": snapshot}
         file.write_text(json.dumps(entry))
     _grow_vectors(large, str(entry["vectors"]["model"]), generation, users, copies)
+
+
+def deliver_over_time(root: Path) -> None:
+    """Write into the records of the small home's batches that they landed one after another, not all at once."""
+    for file in (root / "lake" / "batches").glob("*/batch.json"):
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps(record | {"landed_at": landed_at(record["file"]).isoformat()}, indent=2))
 
 
 def _grow_batch(batch: Path, users: int, copies: int, config: dict[str, object]) -> None:
@@ -87,12 +97,16 @@ def _copy_rows(table: str) -> str:
     """Return the query of a copy's rows: other names, events and figures, so that they compress as real ones do."""
     if table == "user_interests":
         return f"select * replace ({OWNER} as user_id) from small"
+    more = ", ".join(
+        f"struct_pack(part := '{name}', value := {sign}long_score * factor / {3 + number // 2})"
+        for number, (name, sign) in enumerate(zip(LEARNED_PARTS, cycle(("", "-")), strict=False))
+    )
     return f"""
         select * exclude (factor) replace (
             {OWNER} as user_id,
             score * factor as score,
             list_transform(score_parts, lambda p: struct_pack(part := p.part, value := p.value * factor))
-                as score_parts,
+                || [{more}] as score_parts,
             list_transform(because, lambda e: struct_pack(
                 event_id := md5(e.event_id || $copy), item_id := e.item_id, event_type := e.event_type,
                 event_at := e.event_at, part := e.part, contribution := e.contribution * factor
