@@ -10,7 +10,7 @@ without events ends after `has_users`, as a success.
 **When it fails**: as for `nightly_recommendations`: the log says what to mend, the previous generation goes on serving.
 An hour that was missed needs no repair: the next night covers everyone.
 
-**Early**: with `TIDELINE_HOURLY_BURST_MB` set, a run starts as soon as so many megabytes have landed; see `dags/README.md`.
+**Early**: with `TIDELINE_HOURLY_BURST_MB` a run starts as soon as so many megabytes have landed: `dags/README.md`.
 
 **By hand**: trigger with `as_of` (and `window_start`). Hours never wait for a night, nor a night for an hour.
 """

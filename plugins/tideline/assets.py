@@ -11,7 +11,7 @@ def landing(settings: Settings) -> str:
 
 
 def burst(settings: Settings) -> str:
-    """URI of what lands in a burst. Only the hourly DAG names it: Airflow keeps an asset's watcher by its last parse."""
+    """URI of what lands in a burst. Only the hourly DAG names it: a DAG without the watcher would take it away."""
     return f"tideline://{settings.source}/landing/burst"
 
 

@@ -20,7 +20,7 @@ POLL_SECONDS = 15.0
 MEGABYTE = 1_000_000
 
 
-class BurstTrigger(BaseEventTrigger):
+class BurstTrigger(BaseEventTrigger):  # type: ignore[misc]  # Airflow's triggers have no types
     """Report when new landing files of `megabytes` in all wait; each file counts for one report.
 
     It only looks: the run that it brings about takes the files in, by the same stages as every hour.

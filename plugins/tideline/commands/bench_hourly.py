@@ -113,15 +113,22 @@ def _figures(found: dict[tuple[int, int], Timed], usual: int) -> list[dict[str, 
         compared = compared_with(found, (active, total), usual)
         other, before = (f"{compared[0]:,} of {compared[1]:,}", found[compared]) if compared else (None, None)
         measures = {
-            "seconds": (round(timed.seconds, 3), before and before.seconds, "s"),
-            "cpu_seconds": (round(timed.cpu, 3), before and before.cpu, "s"),
-            "peak_memory": (round(timed.peak, 1), before and before.peak, "MiB"),
-            "bytes_copied": (timed.copied, before and before.copied, "B"),
-            "bytes_computed": (timed.computed, before and before.computed, "B"),
+            "seconds": (round(timed.seconds, 3), before.seconds if before else None, "s"),
+            "cpu_seconds": (round(timed.cpu, 3), before.cpu if before else None, "s"),
+            "peak_memory": (round(timed.peak, 1), before.peak if before else None, "MiB"),
+            "bytes_copied": (timed.copied, before.copied if before else None, "B"),
+            "bytes_computed": (timed.computed, before.computed if before else None, "B"),
         }
         figures += [row(name, subject, value, unit, other, old) for name, (value, old, unit) in measures.items()]
         figures += [
-            row("stage_seconds", f"{subject}: {stage}", round(seconds, 3), "s", other, before and before.stages[stage])
+            row(
+                "stage_seconds",
+                f"{subject}: {stage}",
+                round(seconds, 3),
+                "s",
+                other,
+                before.stages[stage] if before else None,
+            )
             for stage, seconds in timed.stages.items()
         ]
     return figures

@@ -24,7 +24,13 @@ def land_year(landing: Path, users: int, items: int, each: int) -> None:
     """Land `items`, and `each` events of every user on average, of `DAYS` days before `AS_OF`."""
     for folder in ("events", "items"):
         (landing / folder).mkdir(parents=True)
-    given = {"users": users, "items": items, "events": users * each, "days": DAYS, "as_of": AS_OF}
+    given: dict[str, int | datetime] = {
+        "users": users,
+        "items": items,
+        "events": users * each,
+        "days": DAYS,
+        "as_of": AS_OF,
+    }
     with _connect(given) as connection:
         connection.execute(f"copy (from items order by item_id) to {_text(landing / 'items' / 'items.parquet')}")
         for number, (start, end) in enumerate(pairwise(_ends())):
@@ -42,7 +48,14 @@ def land_hour(landing: Path, number: int, users: int, items: int, active: int) -
     One event in ten is a search with words that nobody has used before.
     """
     start = AS_OF + timedelta(hours=number - 1)
-    given = {"users": users, "items": items, "active": active, "each": IN_AN_HOUR, "number": number, "as_of": start}
+    given: dict[str, int | datetime] = {
+        "users": users,
+        "items": items,
+        "active": active,
+        "each": IN_AN_HOUR,
+        "number": number,
+        "as_of": start,
+    }
     with _connect(given) as connection:
         file = landing / "events" / f"hour-{number:02}.parquet"
         connection.execute(f"copy (from hour order by event_at, user_id) to {_text(file)}")
