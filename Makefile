@@ -6,6 +6,8 @@ HORIZON ?= 7
 ACTION ?= list
 LIMIT ?= 20
 BENCH_ROWS ?= 10000000
+BENCH_USERS ?= 10000,100000,1000000
+BENCH_ACTIVE ?= 100,1000,10000
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS_LOCK := plugins/tideline/evaluation/outside/requirements.txt
@@ -36,8 +38,9 @@ export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 export TIDELINE_ONLY := $(ONLY)
 
-.PHONY: run train models why-changed maintain backup restore test up down sql quarantine evaluate bench-scheduler bench-gates bench-intake \
-	bench-embed bench-windows bench-retrieval bench-fusion bench-upkeep faults picture install lint lint-fix \
+.PHONY: run train models why-changed maintain backup restore test up down sql quarantine evaluate bench-scheduler \
+	bench-gates bench-intake bench-embed bench-hourly bench-windows bench-retrieval bench-fusion bench-upkeep \
+	faults picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -96,6 +99,9 @@ bench-intake: install
 
 bench-embed: install
 	@$(BIN)/python -m tideline bench-embed
+
+bench-hourly: install
+	@$(BIN)/python -m tideline bench-hourly --users "$(BENCH_USERS)" --active "$(BENCH_ACTIVE)"
 
 bench-windows: install
 	@$(BIN)/python -m tideline bench-windows

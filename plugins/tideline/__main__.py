@@ -77,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("bench-scheduler", help="time an idle and an active hour by the real scheduler")
     gates = commands.add_parser("bench-gates", help="what the gates cost on generated rows, and of the last night")
     gates.add_argument("--rows", type=int, default=10_000_000, help="generated rows (default 10000000)")
+    hourly = commands.add_parser("bench-hourly", help="what an hour costs, by users in all and by active ones")
+    hourly.add_argument("--users", default="10000,100000,1000000", help="users in all, separated by commas")
+    hourly.add_argument("--active", default="100,1000,10000", help="active users, separated by commas")
+    hourly.add_argument("--items", type=int, default=20_000, help="generated items (default 20000)")
+    hourly.add_argument("--seed-users", type=int, default=2_500, help="users that all others are copies of")
+    hourly.add_argument("--hours", type=int, default=3, help="hours of each size; the middle one counts (default 3)")
     commands.add_parser("bench-embed", help="tokens a second beside the defaults of sentence-transformers")
     commands.add_parser("bench-intake", help="landing to behaviour tables, against one query written by hand")
     retrieval = commands.add_parser("bench-retrieval", help="nearest items of every user, beside faiss and LanceDB")
@@ -165,6 +171,11 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_embed import bench_embed
 
         bench_embed(settings)
+    elif options.command == "bench-hourly":
+        from tideline.commands.bench_hourly import bench_hourly
+
+        users, active = ([int(number) for number in text.split(",")] for text in (options.users, options.active))
+        bench_hourly(settings, users, active, options.items, options.seed_users, options.hours)
     elif options.command == "bench-intake":
         from tideline.commands.bench_intake import bench_intake
 

@@ -34,6 +34,23 @@ def timetable(schedule: str) -> Timetable:
     return CronDataIntervalTimetable(schedule, timezone="UTC")
 
 
+def or_on_burst(settings: Settings) -> Any:
+    """Return the hourly schedule: by the clock, and with `hourly_burst_mb` also when so much has landed since.
+
+    A run that a burst brings about has no interval: its window is the hour up to the moment that it was made.
+    """
+    clock = timetable(settings.hourly_schedule)
+    if not settings.hourly_burst_mb:
+        return clock
+    from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher
+
+    from tideline import assets
+    from tideline.burst import BurstTrigger
+
+    watcher = AssetWatcher(name="burst", trigger=BurstTrigger(settings.hourly_burst_mb))
+    return AssetOrTimeSchedule(timetable=clock, assets=[Asset(assets.burst(settings), watchers=[watcher])])
+
+
 def common_arguments(settings: Settings, kind: str) -> dict[str, Any]:
     """Return the arguments that every DAG takes: tags, owner, retries, no catching up, a window by hand, who is told.
 

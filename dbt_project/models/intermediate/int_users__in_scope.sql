@@ -13,31 +13,34 @@ settings as (
     select * from {{ ref('run_settings') }}
 ),
 
-new_batches as (
-    select batch_id from {{ source('run', 'batches') }}
-    where is_new
+-- An hour does not look through the lake for who was active: these are the rows of its window and of new batches.
+arrivals as (
+    select * from {{ source('lake', 'arrivals') }}
 ),
 
 too_late as (
     select * from {{ ref('int_batches__too_late') }}
 ),
 
+candidates as (
+    select events.* from events
+    cross join settings
+    where settings.kind <> 'hourly'
+    union all
+    select arrivals.* from arrivals
+),
+
 touching as (
     select
-        events.user_id,
+        candidates.user_id,
         coalesce(weights.weight, settings.default_event_weight) > 0 as is_of_interest
-    from events
+    from candidates
     cross join settings
-    left join weights on events.event_type = weights.event_type
-    anti join too_late on events.batch_id = too_late.batch_id and events.event_at < too_late.too_late_before
+    left join weights on candidates.event_type = weights.event_type
+    anti join too_late on candidates.batch_id = too_late.batch_id and candidates.event_at < too_late.too_late_before
     where
-        events.event_at < settings.as_of
+        candidates.event_at < settings.as_of
         and (coalesce(weights.weight, settings.default_event_weight) > 0 or weights.takes_back is not null)
-        and (
-            settings.kind <> 'hourly'
-            or (events.event_at >= settings.starts_at and events.event_at < settings.ends_at)
-            or events.batch_id in (select new_batches.batch_id from new_batches)
-        )
 ),
 
 touched as (

@@ -125,6 +125,7 @@ def measure(connection: duckdb.DuckDBPyConnection, run: Run, incoming: tuple[str
         "starts_at": window.start.replace(tzinfo=None),
         "as_of": window.as_of.replace(tzinfo=None),
         "something_new": bool(incoming),
+        **_span_of_new(connection),
     }
     values = read_row(connection, read_sql("past"), given)
     values |= {f"{kind}_delivery_ratio": values["delivery_ratio"] for kind in ("nightly", "hourly")}
@@ -160,6 +161,11 @@ def load_records(connection: duckdb.DuckDBPyConnection, name: str, root: Path, b
     else:
         columns = ", ".join(f'"{column}" {type_}' for column, type_ in RECORD.items())
         connection.execute(f"create table {name} ({columns})")
+
+
+def _span_of_new(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
+    row = connection.execute("select min(event_at), max(event_at) from events").fetchone()
+    return dict(zip(("first_event_at", "last_event_at"), row or (None, None), strict=True))
 
 
 def _count_nulls(

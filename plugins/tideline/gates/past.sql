@@ -57,7 +57,7 @@ weeks as (
 by_week as (
     select
         weeks.weeks_ago,
-        count(pinned_events.event_id) as counted
+        count(pinned_events.event_at) as counted
     from weeks
     left join pinned_events
         on pinned_events.event_at >= weeks.starts_at and pinned_events.event_at < weeks.ends_at
@@ -111,7 +111,11 @@ of_repeats as (
             null
         ) as repeated_share
     from events
-    semi join past_events on events.event_id = past_events.event_id
+    -- The same extract has the same times: ids of all other times are not looked through.
+    semi join (
+        select event_id from past_events
+        where event_at >= $first_event_at and event_at <= $last_event_at
+    ) as past_events on events.event_id = past_events.event_id
 )
 
 select

@@ -75,7 +75,7 @@ def publish(run: Run, settings: Settings) -> Counts:
             with publisher_lock(serving, run.generation) as lease:
                 return _commit(desk, run, settings, layer, lease)
         finally:
-            snapshot.discard(run)
+            snapshot.discard_all(run)
 
 
 def _commit(desk: duckdb.DuckDBPyConnection, run: Run, settings: Settings, layer: Layer, lease: Lease) -> Counts:

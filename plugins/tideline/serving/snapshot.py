@@ -16,11 +16,12 @@ import duckdb
 from embeddings.failpoints import failpoint
 from tideline.run import Run
 from tideline.serving.layer import utc
-from tideline.serving.pointer import SnapshotError, sync
+from tideline.serving.pointer import SnapshotError, current_snapshot, serving_folder, sync
 from tideline.serving.tables import ORDER, attach, columns, copy_table, shared_columns, transaction
 
 FICLONE = 0x40049409
 """`ioctl` of Linux that makes a file share the blocks of another (Btrfs, XFS)."""
+AHEAD = "ahead_"
 
 
 def working_file(run: Run) -> Path:
@@ -33,6 +34,13 @@ def discard(run: Run) -> None:
     file = working_file(run)
     for path in (file, Path(f"{file}.wal")):
         path.unlink(missing_ok=True)
+
+
+def discard_all(run: Run) -> None:
+    """Remove also what was copied ahead."""
+    discard(run)
+    for path in run.path.glob(f"{AHEAD}*"):
+        path.unlink()
 
 
 def build_afresh(desk: duckdb.DuckDBPyConnection, run: Run) -> None:
@@ -58,13 +66,44 @@ def keep_later_rows(desk: duckdb.DuckDBPyConnection) -> None:
     _take_larger_intake(desk)
 
 
-def copy_present(desk: duckdb.DuckDBPyConnection, run: Run, present: Path) -> int:
-    """Make `next` a copy of the present snapshot, by reflink where the file system offers it; return bytes copied."""
-    discard(run)
-    file = working_file(run)
-    copied = 0 if _reflink(present, file) else present.stat().st_size
+def copy_ahead(run: Run) -> int:
+    """Copy the current snapshot into the run's folder, for the publication to begin from; return the bytes copied.
+
+    A published file never changes, so this needs no lock, and the copy is on the disk by the time the run's rows are
+    there. If another run commits in between, `copy_present` copies anew. Where files can share blocks nothing is done.
+    """
+    present = current_snapshot(serving_folder(run.root))
+    if present is None:
+        return 0
+    target = _ahead(run, present.path)
+    if target.exists():
+        return 0
+    part = target.with_suffix(".part")
+    try:
+        copied = _copy(present.path, part)
+    except FileNotFoundError:
+        return 0  # cleaned up meanwhile: then there is a newer one, and `copy_present` copies that
     if copied:
-        shutil.copyfile(present, file)
+        sync(part)
+        part.rename(target)
+    else:
+        part.unlink()
+    return copied
+
+
+def copy_present(desk: duckdb.DuckDBPyConnection, run: Run, present: Path) -> int:
+    """Make `next` a copy of the present snapshot, by reflink where the file system offers it; return bytes copied.
+
+    A copy that `copy_ahead` made of that very snapshot is taken.
+    """
+    discard(run)
+    file, ahead = working_file(run), _ahead(run, present)
+    if ahead.exists():
+        ahead.rename(file)
+        copied = present.stat().st_size
+    else:
+        discard_all(run)  # what was copied of an older one
+        copied = _copy(present, file)
     attach(desk, file, "next", read_only=False)
     return copied
 
@@ -137,6 +176,19 @@ def _take_larger_intake(desk: duckdb.DuckDBPyConnection) -> None:
     for table in ("intake", "quarantine_summary"):
         if columns(desk, origin, table):
             copy_table(desk, origin, table)
+
+
+def _ahead(run: Run, present: Path) -> Path:
+    """Return the copy of a snapshot that was made before the run published; its name says of which."""
+    return run.path / f"{AHEAD}{present.name}"
+
+
+def _copy(origin: Path, target: Path) -> int:
+    """Copy a file, sharing its blocks where the file system can; return the bytes that were really copied."""
+    if _reflink(origin, target):
+        return 0
+    shutil.copyfile(origin, target)
+    return target.stat().st_size
 
 
 def _reflink(origin: Path, target: Path) -> bool:

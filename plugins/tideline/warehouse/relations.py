@@ -150,6 +150,7 @@ def _show_lake(connection: DuckDBPyConnection, run: Run) -> None:
 
     for table, columns in (("events", contracts.LAKE_EVENTS), ("items", contracts.LAKE_ITEMS)):
         _view_of(connection, f"lake.{table}", columns, lake_rows(run.root, run.batches, table))
+    _show_arrivals(connection, run)
 
 
 def _view(
@@ -170,6 +171,24 @@ def _view_of(
         listed = ", ".join(f'cast(null as {column.type}) as "{column.name}"' for column in columns)
         body = f"select {listed} where false"
     connection.execute(f"create or replace view {name} as {body}")
+
+
+def _show_arrivals(connection: DuckDBPyConnection, run: Run) -> None:
+    """Show what may touch a user of an hour: the rows of its window and those of new batches.
+
+    The window stands in the view as it is, so that of the other files only the statistics of event_at are read.
+    """
+    from tideline.intake import lake_rows
+
+    if run.kind != "hourly":
+        _view_of(connection, "lake.arrivals", contracts.LAKE_EVENTS, None)
+        return
+    _view_of(connection, "lake.new_events", contracts.LAKE_EVENTS, lake_rows(run.root, run.new_batches, "events"))
+    start, end = (f"timestamp '{_naive(moment):%Y-%m-%d %H:%M:%S.%f}'" for moment in (run.window.start, run.window.end))
+    connection.execute(
+        f"create or replace view lake.arrivals as from lake.events where event_at >= {start} and event_at < {end} "
+        "union all from lake.new_events"
+    )
 
 
 def _carry(connection: DuckDBPyConnection, base: Path) -> None:

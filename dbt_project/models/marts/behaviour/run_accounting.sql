@@ -18,11 +18,18 @@ users as (
 -- A night answers for every pinned row; an hour for those of its users, the only ones that it reads.
 landed as (
     select
+        event_at,
+        batch_id
+    from {{ ref('int_events__of_users') }}
+    union all
+    select
         events.event_at,
         events.batch_id
     from {{ source('lake', 'events') }} as events
     cross join settings
-    where settings.kind <> 'hourly' or events.user_id in (select users.user_id from users)
+    where
+        settings.builds_item_tables
+        and (settings.kind <> 'hourly' or events.user_id in (select users.user_id from users))
 ),
 
 of_landed as (
