@@ -220,8 +220,15 @@ def _pinned(run: Run) -> list[dict[str, Any]]:
 
 
 def _insert(connection: DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
-    if rows:
-        connection.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
+    """Insert rows at once: one by one takes half a millisecond each, and every batch that ever landed has one."""
+    if not rows:
+        return
+    import pyarrow as pa
+
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    connection.register("arriving_rows", pa.table(columns, [f"c{number}" for number in range(len(columns))]))
+    connection.execute(f"insert into {table} select * from arriving_rows")
+    connection.unregister("arriving_rows")
 
 
 def _naive(moment: datetime | str) -> datetime:
