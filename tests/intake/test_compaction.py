@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from embeddings.settings import Settings
 from tideline.intake import (
@@ -65,7 +67,13 @@ def test_packed_batches_read_as_before_one_by_one_and_all_together(house: Settin
     assert list_batches(house.root) == before
     assert {table: rows(house, ids, table) for table in ("events", "items")} == all_of_them
     assert [rows(house, [batch_id]) for batch_id in ids] == one_by_one
-    assert rows(house, ids[:2]) == sorted(one_by_one[0] + one_by_one[1])
+
+    @given(st.sets(st.sampled_from(range(len(ids)))))
+    def check(chosen: set[int]) -> None:
+        expected = sorted((row for number in chosen for row in one_by_one[number]), key=repr)
+        assert sorted(rows(house, [ids[number] for number in chosen]), key=repr) == expected
+
+    check()
 
     # What has landed once is known, what is held can be released, and what was released counts.
     assert take_in(house)["batches"] == 0
