@@ -12,6 +12,7 @@ from tideline.maintenance import tasks
 from tideline.maintenance.airflow_records import remove_logs
 from tideline.maintenance.forgetting import forget
 from tideline.serving import publish
+from tideline.serving.retention import pins_in_use
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -85,6 +86,8 @@ def test_runs_that_never_ended_go_after_a_while_and_their_data_docs_later(make_r
         made(runs / name / "run.json", days)
         made(docs / name / "staging.html", 31)
     made(runs / alive / "stages.jsonl", 6)
+    assert pins_in_use(room.settings.root, NOW) == []
+    assert pins_in_use(room.settings.root, NOW - timedelta(days=5.5)) == [NOW - timedelta(days=8)]
     counts = forget(room.settings, NOW)
     assert (counts["abandoned_runs"], counts["data_docs"]) == (1, 1)
     assert [path.name for path in runs.iterdir()] == [path.name for path in docs.iterdir()] == [alive]

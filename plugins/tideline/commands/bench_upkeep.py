@@ -24,7 +24,7 @@ from tideline.maintenance.vectors import compact_vectors
 from tideline.report import row, write_report
 from tideline.serving import publish
 from tideline.serving.manifest import read_manifest, write_manifest
-from tideline.serving.retention import runs_in_progress
+from tideline.serving.retention import pins_in_use
 from tideline.serving.upgrade import open_home
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)
@@ -46,7 +46,7 @@ def bench_upkeep(settings: Settings, hours: int) -> None:
     figures = []
     # Every version is minutes old here: none may be kept for a reader of the last hour.
     grace, margin = upkeep.GRACE, upkeep.MARGIN
-    upkeep.GRACE = upkeep.MARGIN = timedelta(milliseconds=1)
+    upkeep.GRACE, upkeep.MARGIN = timedelta(0), timedelta(seconds=1)
     try:
         plain = _simulate(settings, hours, maintained=False)
         kept = _simulate(settings, hours, maintained=True)
@@ -117,11 +117,7 @@ def _live(settings: Settings, hour: Hour, batches: tuple[str, ...], base: str | 
 
 def _maintain(settings: Settings, now: datetime) -> None:
     """Do what the tasks of the maintenance DAG do, at a simulated moment."""
-    pinned = [
-        datetime.fromtimestamp((folder / "run.json").stat().st_mtime, UTC)
-        for folder in runs_in_progress(settings.root).values()
-    ]
-    compact_lake(settings, now, pinned)
+    compact_lake(settings, now, pins_in_use(settings.root, now))
     compact_vectors(settings)
     forget(settings, now)
     remove_logs(settings.root / "airflow" / "logs", now - timedelta(days=settings.keep_log_days))

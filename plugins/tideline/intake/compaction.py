@@ -50,7 +50,7 @@ def compact_lake(settings: Settings, now: datetime, pinned_since: Collection[dat
     now
         The present, UTC: what landed `settings.compact_after_days` before it may be packed.
     pinned_since
-        When each run in progress pinned its inputs.
+        When each run that may be at work pinned its inputs.
 
     Returns
     -------

@@ -27,15 +27,10 @@ def scrub() -> Counts:
 def compact_lake() -> Counts:
     """Merge small old batches of the lake into packs, and remove the folders that an older pack stands for."""
     from tideline.intake.compaction import compact_lake
-    from tideline.serving.retention import runs_in_progress
+    from tideline.serving.retention import pins_in_use
 
-    settings = opened()
-    pinned = [
-        datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        for folder in runs_in_progress(settings.root).values()
-        if (file := folder / "run.json").exists()
-    ]
-    return _told("lake", compact_lake(settings, datetime.now(UTC), pinned))
+    settings, now = opened(), datetime.now(UTC)
+    return _told("lake", compact_lake(settings, now, pins_in_use(settings.root, now)))
 
 
 def compact_vectors() -> Counts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from embeddings.failpoints import failpoint
@@ -19,6 +19,8 @@ from tideline.serving.vectors import forget_vectors
 
 MARKER = "published.json"
 """Written into a run's folder when its publication ended. Without it, and without a manifest, a run is in progress."""
+ACTIVE = timedelta(days=1)
+"""No stage takes that long: a run in which nothing happened since is not at work."""
 
 
 def clean_up(settings: Settings, run_id: str) -> list[str]:
@@ -66,6 +68,19 @@ def runs_in_progress(root: Path) -> dict[str, Path]:
     return {name: path for name, path in _run_folders(root).items() if not _has_ended(name, path, ended)}
 
 
+def pins_in_use(root: Path, now: datetime) -> list[datetime]:
+    """Return when each run that may just be at work pinned its inputs: it has not ended, and was active within a day.
+
+    A run that failed stays in progress for days, and must not hold anything up: whoever takes it up again in the
+    middle finds its inputs where they are then.
+    """
+    return [
+        datetime.fromtimestamp(pinned.stat().st_mtime, UTC)
+        for folder in runs_in_progress(root).values()
+        if (pinned := folder / "run.json").exists() and _last_active(folder) > (now - ACTIVE).timestamp()
+    ]
+
+
 def forget_abandoned(root: Path, before: datetime) -> list[str]:
     """Delete the folders of runs that never ended and in which nothing has happened since `before`; return their names.
 
@@ -73,11 +88,14 @@ def forget_abandoned(root: Path, before: datetime) -> list[str]:
     """
     deleted = []
     for name, folder in runs_in_progress(root).items():
-        newest = max(path.stat().st_mtime for path in (folder, *folder.glob("*")))
-        if newest < before.timestamp():
+        if _last_active(folder) < before.timestamp():
             shutil.rmtree(folder, ignore_errors=True)
             deleted.append(name)
     return deleted
+
+
+def _last_active(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.glob("*")))
 
 
 def _layers(entry: Manifest | None) -> set[str]:
