@@ -52,6 +52,7 @@ def merge_run(
     item_vectors: Path,
     generation: str,
     everyone: bool = False,
+    carried: bool = False,
 ) -> dict[str, int | str]:
     """Merge a run's vectors into the tables that are published and tag both versions with the generation.
 
@@ -67,6 +68,8 @@ def merge_run(
     everyone
         The run covers all users and items: those that it lacks go (users only up to its `as_of`), and the tables and
         the ledger are compacted.
+    carried
+        The item vectors are those of an earlier night: they only fill an empty table.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def merge_run(
     if not _GENERATION.match(generation):
         raise ValueError(f"generation {generation!r} cannot be a tag: use letters, digits, '-' and '_'")
     versions = {
-        name: _merge(settings, model_id, name, file, generation, everyone)
+        name: _merge(settings, model_id, name, file, generation, everyone, carried)
         for name, file in ((USER_VECTORS, user_vectors), (ITEM_VECTORS, item_vectors))
     }
     ledger = open_table(settings, model_id, TEXT_VECTORS)
@@ -223,11 +226,17 @@ def _compact_whole(table: Any, folder: Path) -> bool:
     return True
 
 
-def _merge(settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool) -> int:
+def _merge(
+    settings: Settings, model_id: str, name: str, file: Path, generation: str, everyone: bool, carried: bool
+) -> int:
     with pq.ParquetFile(file, memory_map=True) as rows:
         check_vectors(rows, file.name)
         table = open_or_create(settings, model_id, name, rows.schema_arrow.remove_metadata())
-        changed = (merge_users if name == USER_VECTORS else merge_items)(table, rows, everyone)
+        if name == USER_VECTORS:
+            changed = merge_users(table, rows, everyone)
+        else:
+            # An hour's items are its base's: a night that was published since knows better.
+            changed = not (carried and table.count_rows()) and merge_items(table, rows, everyone)
     if everyone and changed:
         compact(table)
     failpoint("vectors.tag.before")

@@ -55,9 +55,10 @@ class Shop:
         items: dict[str, float],
         as_of: datetime = DAY,
         everyone: bool = True,
+        carried: bool = False,
     ) -> dict[str, int | str]:
         files = self.files(users, items, as_of)
-        return merge_run(self.settings, self.model, **files, generation=generation, everyone=everyone)
+        return merge_run(self.settings, self.model, **files, generation=generation, everyone=everyone, carried=carried)
 
     def rows(self, name: str, generation: str | None = None) -> dict[str, float | None]:
         table = read_table(self.settings, self.model, name, generation).to_pylist()
@@ -95,6 +96,14 @@ def test_a_late_nightly_keeps_the_hours_after_it(shop: Shop) -> None:
     shop.merge("hour", {"ann": 5, "new": 5}, {"heat": 1}, DAY + timedelta(hours=3), everyone=False)
     shop.merge("night2", {"ann": 2, "bob": 2}, {"heat": 1}, DAY + timedelta(hours=2))
     assert shop.rows(USER_VECTORS) == {"ann": 5, "new": 5, "bob": 2}
+
+
+def test_an_hour_does_not_bring_back_the_items_of_a_base_before_the_last_night(shop: Shop) -> None:
+    shop.merge("hour", {"ann": 1}, {"heat": 1, "gone": 1}, everyone=False, carried=True)
+    assert shop.rows(ITEM_VECTORS) == {"heat": 1, "gone": 1}
+    shop.merge("night", {"ann": 2}, {"heat": 2})
+    shop.merge("hour2", {"ann": 3}, {"heat": 1, "gone": 1}, DAY + timedelta(hours=1), everyone=False, carried=True)
+    assert shop.rows(ITEM_VECTORS) == shop.rows(ITEM_VECTORS, "hour2") == {"heat": 2}
 
 
 def test_items_that_a_full_run_no_longer_has_go(shop: Shop) -> None:

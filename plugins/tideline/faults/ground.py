@@ -112,10 +112,11 @@ class Ground:
             "TIDELINE_LEDGER_SECRET": "faults",
         }
 
-    def files(self) -> frozenset[str]:
-        """Return the names of all files of the home, relative to it."""
-        found = (path for path in self.home.rglob("*") if not path.is_dir() or path.is_symlink())
-        return frozenset(path.relative_to(self.home).as_posix() for path in found)
+    def files(self, walk: str | None = None, stage: str = END) -> frozenset[str]:
+        """Return the names of all files of the home, or of the picture before a stage, relative to it."""
+        home = self.folder / "pictures" / walk / stage if walk else self.home
+        found = (path for path in home.rglob("*") if not path.is_dir() or path.is_symlink())
+        return frozenset(path.relative_to(home).as_posix() for path in found)
 
 
 def open_ground(folder: Path, settings: Settings) -> Ground:

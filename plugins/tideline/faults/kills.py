@@ -93,7 +93,9 @@ def _kill(ground: Ground, one: Place) -> tuple[str, list[str]]:
     expected = reference.after if one.whole else reference.ended[one.stage]
     broken += differences(expected, answer["after"])
     # What the rerun itself needs has the names of an undisturbed run.
-    strays = (left & ground.files()) - reference.files
+    names = list(reference.passed)
+    own = reference.files if one.whole else ground.files(one.walk, names[names.index(one.stage) + 1])
+    strays = (left & ground.files()) - own
     broken += [f"left behind: {name}" for name in sorted(strays) if not _is_known(name)]
     return seen, broken
 

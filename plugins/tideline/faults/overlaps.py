@@ -6,6 +6,7 @@ is stopped in the middle here, so that the newer one certainly overtakes it, and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,14 +20,22 @@ from tideline.faults.walk import run_id
 from tideline.serving.pointer import list_snapshots, serving_folder
 
 ATTEMPTS, PUBLISHERS, TOGETHER = "second attempt", "two publishers", "hour and night together"
+HEAD_START = 2.0
+"""Seconds that the newer attempt gets to come as far as the lock."""
 OVERTAKEN = {
     "build_behaviour": ("tables.export.before",),
-    "collect_vectors": ("ledger.commit.before", "vectors.write.before"),
+    "collect_vectors": ("vectors.write.before",),
     "rank": ("ranking.part.after",),
 }
 """Stages before the commit, and where in them the older attempt is overtaken."""
-WAITING = ("fence.take.after", "vectors.merge.before", "pointer.swap.before", "run.mark.before")
-"""Where the older attempt holds the publishers' lock."""
+WAITING = (
+    ("collect_vectors", "ledger.commit.before"),
+    ("publish", "fence.take.after"),
+    ("publish", "vectors.merge.before"),
+    ("publish", "pointer.swap.before"),
+    ("publish", "run.mark.before"),
+)
+"""Stages, and where in them the older attempt holds the lock of the ledger or of the publishers."""
 FENCED = ("snapshot.rename.before", "vectors.merge.before", "manifest.write.before")
 """Where the older attempt still asks whether it was overtaken, once its lock is lost."""
 
@@ -49,9 +58,9 @@ def plan(_: Any) -> Iterator[Try]:
         for point in points:
             what = "an attempt is overtaken by the next one, and goes on when that one has published"
             yield Try(ATTEMPTS, what, f"night, {stage}, at {point}", partial(_overtake, stage=stage, point=point))
-    for point in WAITING:
-        what = "an attempt stands still in its commit; the next one waits for its lock"
-        yield Try(ATTEMPTS, what, f"night, publish, at {point}", partial(_queue, point=point))
+    for stage, point in WAITING:
+        what = "an attempt stands still in a commit; the next one waits for its lock"
+        yield Try(ATTEMPTS, what, f"night, {stage}, at {point}", partial(_queue, stage=stage, point=point))
     for point in FENCED:
         what = "an attempt stands still in its commit and loses its lock to the next one"
         yield Try(ATTEMPTS, what, f"night, publish, at {point}", partial(_fence, point=point))
@@ -72,12 +81,13 @@ def _overtake(ground: Ground, stage: str, point: str) -> tuple[str, list[str]]:
     return f"newer published, older ended with {_end(ended.status, ended.err)}", _once(ground, newer.status, newer.err)
 
 
-def _queue(ground: Ground, point: str) -> tuple[str, list[str]]:
-    ground.restore("night", "publish")
-    older = ground.start("night", "--first", "publish", "--stop-at", point)
+def _queue(ground: Ground, stage: str, point: str) -> tuple[str, list[str]]:
+    ground.restore("night", stage)
+    older = ground.start("night", "--first", stage, "--stop-at", point)
     if not older.wait_until_stopped():
         return "not held", [f"the older attempt ended: {older.wait().err[-500:]}"]
-    newer = ground.start("night", "--first", "publish")
+    newer = ground.start("night", "--first", stage)
+    time.sleep(HEAD_START)
     older.resume()
     ended = older.wait()
     done = newer.wait()

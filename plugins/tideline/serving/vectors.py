@@ -35,6 +35,7 @@ def merge_vectors(run: Run, settings: Settings) -> dict[str, Any]:
             item_vectors=run.vectors / "item_vectors.parquet",
             generation=run.generation,
             everyone=run.kind == "nightly",
+            carried=run.base is not None,
         )
     )
 
