@@ -107,7 +107,8 @@ picture: install
 	@$(BIN)/python -m tideline picture
 
 test: install lint typecheck
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 10
+	# By file, so that what a file's tests share is made once; in their order, so that the longest do not come last.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: install
 	$(BIN)/ruff check .

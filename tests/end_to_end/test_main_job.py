@@ -14,7 +14,7 @@ from end_to_end.shop import tideline
 from tideline.models import champion_for, list_champions
 from tideline.serving.manifest import list_manifests
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main_job")]
+pytestmark = pytest.mark.slow
 TABLES = {
     "nightly_recommendations", "hourly_recommendations", "recommendations", "popular_recommendations",
     "popular_by_category",

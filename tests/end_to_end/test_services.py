@@ -18,7 +18,7 @@ import pytest
 
 from end_to_end.shop import environment, tideline, write_shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("services"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def free_port() -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from end_to_end.shop import AS_OF, tideline, write_shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("evaluate")]
+pytestmark = pytest.mark.slow
 CUTOFF = "2024-02-16"
 
 
@@ -69,6 +69,13 @@ def test_both_modes_rank_by_one_version_trained_before_the_cutoff(evaluated):
     assert trained == [True, False]
     versions = {json.loads((own / f"{mode}.json").read_text())["model_version"] for mode in ("repeats", "new")}
     assert len(versions) == 1
+
+
+def test_the_ground_where_peers_are_tuned_has_joined_vectors_too(evaluated):
+    [run] = [file.parent for file in evaluated[0].glob("evaluation/*/interests.json")]
+    [stages] = run.glob("runs/nightly-*/stages.jsonl")
+    joined = [line for line in map(json.loads, stages.read_text().splitlines()) if line["stage"] == "join_vectors"]
+    assert [line["rows"]["items_known"] > 0 for line in joined] == [True]
 
 
 def test_a_finished_run_is_used_again_and_the_figures_stay_the_same(evaluated):

@@ -110,7 +110,9 @@ def test_too_little_to_learn_from_promotes_nothing_and_says_why() -> None:
     bench = Bench(fallback_rival())
     decision = decide(train(world(users=5), PLAN, bench), bench)
     assert not decision.promoted
-    assert "lists are too few to judge by: tifu ranks" in decision.reason and "untrained-1 stays" in decision.reason
+    assert (
+        "lists are too few to judge by: untrained-1 ranks" in decision.reason and "untrained-1 stays" in decision.reason
+    )
 
 
 def test_of_many_equal_contenders_none_wins_by_luck() -> None:

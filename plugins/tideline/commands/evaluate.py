@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embeddings.settings import Settings
+from tideline.commands.run import take_in_everything
 from tideline.evaluation.contest import Ground, compete
 from tideline.evaluation.cutoffs import Plan, choose_cutoffs, given_cutoffs
 from tideline.evaluation.events import known_events
@@ -60,7 +61,7 @@ def evaluate(
         If a run, or a peer in its own environment, fails.
     """
     started = time.perf_counter()
-    end = _take_in(settings)
+    end = take_in_everything(settings)
     modes: list[Mode] = ["repeats", "new"]
     if REPEATS in settings.vars:
         modes = ["repeats"] if settings.vars[REPEATS] else ["new"]
@@ -93,15 +94,6 @@ def evaluate(
     _keep(figures, made, horizon_days, settings)
     print(f"Done in {seconds['total']:.0f} s. Figures: {report}, picture: {report.with_suffix('.png')}")
     return [*figures, *told, *times]
-
-
-def _take_in(settings: Settings) -> datetime:
-    from tideline.commands.run import midnight_after_last_event, provide_default_data
-    from tideline.intake import take_in
-
-    provide_default_data(settings)
-    take_in(settings)
-    return midnight_after_last_event(settings)
 
 
 def _ground(cutoff: datetime, horizon_days: float, made: Mapping[Mode, Publication], settings: Settings) -> Ground:

@@ -108,6 +108,21 @@ def default_as_of(settings: Settings) -> datetime | None:
     return None
 
 
+def take_in_everything(settings: Settings) -> datetime:
+    """Take in what has landed, the default data fetched first; return the midnight after the last event.
+
+    Raises
+    ------
+    RunError
+        If no event was accepted.
+    """
+    from tideline.intake import take_in
+
+    provide_default_data(settings)
+    take_in(settings)
+    return midnight_after_last_event(settings)
+
+
 def midnight_after_last_event(settings: Settings) -> datetime:
     """Return the first midnight (UTC) after the newest accepted event."""
     newest = newest_event_at(settings)

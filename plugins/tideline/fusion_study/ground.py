@@ -17,7 +17,7 @@ from embeddings.fusion.examples import Examples, look_back
 from embeddings.fusion.past import Behaviour, Spans
 from embeddings.settings import Settings
 from embeddings.vector_files import ITEMS_FILE, text_file, to_matrix
-from tideline.commands.run import midnight_after_last_event
+from tideline.commands.run import take_in_everything
 from tideline.evaluation.cutoffs import choose_cutoffs
 from tideline.evaluation.events import known_events
 from tideline.evaluation.publications import interests_at, run_folder
@@ -92,7 +92,7 @@ def load_ground(settings: Settings, horizon: float) -> Ground:
     ValueError
         If no horizon of the data has users with history.
     """
-    end = midnight_after_last_event(settings)
+    end = take_in_everything(settings)
     events = known_events(settings, end)
     plan = choose_cutoffs(events, end, horizon)
     folder = run_folder(interests_at(plan.cutoffs[-1], settings), settings)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tideline.evaluation.intervals import Bootstrap, Estimate, estimate
+from tideline.ranking.learned.fixed_blend import UNTRAINED
 from tideline.ranking.learned.lists import Lists
 from tideline.ranking.learned.model import Model
 from tideline.ranking.learned.training import FEWEST_HELD, Trained
-from tideline.ranking.learned.untrained import UNTRAINED, untrained
+from tideline.ranking.learned.untrained import untrained
 
 Floats = NDArray[np.float64]
 SEED = 11

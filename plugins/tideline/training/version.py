@@ -21,9 +21,9 @@ from tideline.models import (
 )
 from tideline.ranking.inputs import RANKER
 from tideline.ranking.learned import Plan, Trained, load, save, train
+from tideline.ranking.learned.fixed_blend import UNTRAINED
 from tideline.ranking.learned.from_run import load_past
 from tideline.ranking.learned.lists import K
-from tideline.ranking.learned.untrained import UNTRAINED
 from tideline.run import Run, write_atomically
 from tideline.serving.retention import MARKER
 from tideline.training.fusion import Fusion, learn_fusion

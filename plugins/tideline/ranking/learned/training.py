@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tideline.ranking.learned.blend import blend_parts, fit_blend
+from tideline.ranking.learned.fixed_blend import POPULAR, UNTRAINED, fixed_blend
 from tideline.ranking.learned.lists import Lists, active_users, join, lists_at
 from tideline.ranking.learned.model import Model, single
 from tideline.ranking.learned.past import Past
@@ -25,8 +26,6 @@ MODES = ("repeats", "new")
 BLEND, TREES = "blend", "trees"
 SHARES = (0.25, 0.5, 1.0)
 """How much of the best source, or of the blend, is tried beside the trees: it steadies them where lists are few."""
-FALLBACK = {"repeats": "tifu", "new": "popular_28d"}
-"""What ranks where nothing can be learned or judged."""
 FEWEST_HELD = 20
 FEWEST_FOR_BLEND = 40
 FEWEST_FOR_TREES = 250
@@ -84,7 +83,7 @@ def train(past: Past, plan: Plan | None = None, judge: Judge | None = None) -> T
 
     Lists of candidates are made at several past cutoffs; a blend and trees learn from all but the latest, which judge
     them beside the best single source and the best kind of popularity. The winner of each mode is then learned again
-    from all of them. With too few lists to judge by, a stated source ranks and the card says so.
+    from all of them. With too few lists to judge by, the fixed blend ranks and the card says so.
 
     Parameters
     ----------
@@ -104,7 +103,7 @@ def train(past: Past, plan: Plan | None = None, judge: Judge | None = None) -> T
         models[mode], cards[mode] = _choose(lists[mode], mode, plan, shift, judge)
     if not repeats:
         models["repeats"], cards["repeats"] = models["new"], {"note": "users do not come back: as new items"}
-    popular = best_single([part for part in lists["new"] if part.size], COMMON, shift) or FALLBACK["new"]
+    popular = best_single([part for part in lists["new"] if part.size], COMMON, shift) or POPULAR
     card = {"plan": asdict(plan), "repeats": repeats, "popular": popular, "skipped": skipped, "modes": cards}
     return Trained(models, popular, repeats, plan, card)
 
@@ -141,9 +140,8 @@ def _choose(
     names = parts[0].names if parts else ()
     held_count = _held(sizes, plan)
     if sum(sizes[:held_count]) < FEWEST_HELD:
-        source = FALLBACK[mode]
-        note = f"{sum(sizes)} lists are too few to judge by: {source} ranks"
-        return single(source), {"winner": source, "note": note, "lists": sum(sizes)}
+        note = f"{sum(sizes)} lists are too few to judge by: {UNTRAINED} ranks"
+        return fixed_blend(mode), {"winner": UNTRAINED, "note": note, "lists": sum(sizes)}
     held = join(parts[:held_count])
     best, popular = best_single(parts, NAMES, shift), best_single(parts, COMMON, shift)
     contenders = {name: single(name).score(held.features, names) for name in sorted({best, popular} - {""})}
