@@ -9,6 +9,7 @@ import pytest
 
 from tideline.contracts import QUALITY_METRICS, RUN_HISTORY
 from tideline.serving import publish
+from tideline.serving.snapshot import copy_ahead
 from tideline.serving.tables import ORDER, WarehouseIncompleteError
 
 
@@ -144,3 +145,34 @@ def test_column_that_a_release_adds_is_null_until_the_next_night(room):
             warehouse.execute(f"alter table {table} add column novelty double default 0.5")
     publish(night, room.settings)
     assert sorted(set(room.ask("select user_id, novelty from recommendations")), key=str) == [("a", 0.5), ("b", None)]
+
+
+def test_a_copy_made_ahead_is_begun_from_and_leaves_nothing_behind(room):
+    night = room.make_run("nightly", room.at(0), {"a": 1, "b": 1})
+    hour = room.make_run("hourly", room.at(1), {"a": 2})
+    assert copy_ahead(hour) == 0  # nothing is published yet
+    size = publish(night, room.settings)["snapshot_bytes"]
+
+    assert copy_ahead(hour) in (size, 0)  # 0: this file system shares blocks
+    assert copy_ahead(hour) == 0  # a repeated task finds it done
+    publish(hour, room.settings)
+
+    assert room.shown() == {"a": (2, hour.generation), "b": (1, night.generation)}
+    assert list(hour.path.glob("ahead_*")) == []
+
+
+@pytest.mark.parametrize("kind", ["nightly", "hourly"])
+def test_what_was_published_since_a_copy_was_made_ahead_is_kept(room, kind):
+    publish(room.make_run("nightly", room.at(0), {"a": 1, "b": 1}), room.settings)
+    hour = room.make_run("hourly", room.at(26), {"a": 2})
+    copy_ahead(hour)
+    between = room.make_run(kind, room.at(25), {"b": 3, "c": 3})
+    publish(between, room.settings)
+
+    publish(hour, room.settings)
+
+    assert room.shown() == {
+        "a": (2, hour.generation),
+        "b": (3, between.generation),
+        "c": (3, between.generation),
+    }

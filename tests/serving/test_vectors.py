@@ -31,10 +31,10 @@ NUMBERS = ("gate", "long_norm", "short_norm", "fused_norm")
 
 
 def longs(room, generation=None):
-    table = read_table(room.settings, MODEL, "user_vectors", generation)
-    return {
-        user: vector[0] for user, vector in zip(table["user_id"].to_pylist(), table["long"].to_pylist(), strict=True)
-    }
+    rows = read_table(room.settings, MODEL, "user_vectors", generation).to_pylist()
+    # Whatever the order of nights and hours, a row is of one run: its vectors, norms and gate are.
+    assert all({row[name][0] for name in USER} == {row[name] for name in NUMBERS} == {row["long"][0]} for row in rows)
+    return {row["user_id"]: row["long"][0] for row in rows}
 
 
 def test_current_runs_are_merged_and_stored_ones_are_not(room):

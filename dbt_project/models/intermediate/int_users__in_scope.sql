@@ -51,6 +51,11 @@ touched as (
     group by user_id
 ),
 
+-- A name of its own: what is read twice under one name, DuckDB keeps, and all of the lake would be kept.
+history as (
+    select * from {{ source('lake', 'events') }}
+),
+
 -- Whoever only took something back has to be recomputed too, but for whom there was never anything to take back.
 took_back as (
     select user_id from touched
@@ -58,13 +63,13 @@ took_back as (
 ),
 
 had_something as (
-    select distinct events.user_id
-    from events
-    semi join took_back on events.user_id = took_back.user_id
+    select distinct history.user_id
+    from history
+    semi join took_back on history.user_id = took_back.user_id
     cross join settings
-    left join weights on events.event_type = weights.event_type
-    anti join too_late on events.batch_id = too_late.batch_id and events.event_at < too_late.too_late_before
-    where events.event_at < settings.as_of and coalesce(weights.weight, settings.default_event_weight) > 0
+    left join weights on history.event_type = weights.event_type
+    anti join too_late on history.batch_id = too_late.batch_id and history.event_at < too_late.too_late_before
+    where history.event_at < settings.as_of and coalesce(weights.weight, settings.default_event_weight) > 0
 )
 
 select user_id from touched

@@ -22,6 +22,7 @@ from tideline.commands.hourly.base import deliver_over_time, grow
 from tideline.commands.hourly.shop import AS_OF, land_hour, land_year
 from tideline.commands.hourly.timed_run import Timed, time_run
 from tideline.report import print_table, row, write_report
+from tideline.serving.pointer import current_snapshot, list_snapshots, serving_folder
 from tideline.window import Kind
 
 EACH = 20
@@ -94,6 +95,11 @@ def _hour(home: Settings, number: int, total: int, items: int, active: int) -> T
     timed = _timed(home, "hourly", land_hour(home.landing_path, number, total, items, active))
     if timed.users != active:
         raise RuntimeError(f"{timed.users} users were published, {active} were active")
+    serving = serving_folder(home.root)
+    current = current_snapshot(serving)
+    for snapshot in list_snapshots(serving):  # at a million users each takes 4 GB, and no hour reads an old one
+        if snapshot != current:
+            snapshot.path.unlink()
     return timed
 
 
