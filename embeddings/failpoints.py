@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 SIDE_EFFECTS = {
     "run.open": ("plugins/tideline/stages.py", "the run's folder is emptied and made"),
-    "run.pin": ("plugins/tideline/stages.py", "`run.json` names the pinned inputs"),
+    "run.pin": ("plugins/tideline/pinning.py", "`run.json` names the pinned inputs"),
     "intake.batch": ("plugins/tideline/intake/batches.py", "the files of a batch are written aside"),
     "intake.quarantine": ("plugins/tideline/intake/batches.py", "refused rows get their file's name"),
     "lake.append": ("plugins/tideline/intake/batches.py", "a batch gets its name in the lake"),
