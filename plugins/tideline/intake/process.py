@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 STAGING = PROJECT / "models" / "staging"
 SELECTION = ("+int_landed_events__judged", "+int_landed_items__judged")
 TICK = timedelta(microseconds=1)
+DATABASE = "warehouse.duckdb"
+"""As a run's: dbt parses its project once for each name, and parsing takes longer than an intake."""
 LEFTOVER_SECONDS = 24 * 3600.0
 COUNTED = ("rows_read", "accepted", "quarantined", "ignored", "events", "items")
 
@@ -75,7 +77,7 @@ def _take_in_new(
     scratch = open_scratch(settings.root)
     known = known_as_of(settings.root)
     try:
-        database = scratch / "intake.duckdb"
+        database = scratch / DATABASE
         with connect(database, settings) as connection:
             landed, unsettled = load_files(connection, declaration, new, landed_at, scratch)
         build_judgement(database, scratch, settings)

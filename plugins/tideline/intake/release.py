@@ -20,7 +20,7 @@ from tideline.intake.declaration import Declaration, Table, read_declaration
 from tideline.intake.files import LandingFile
 from tideline.intake.lake import RELEASED, read_batches
 from tideline.intake.landing import Landed, connect, load_files
-from tideline.intake.process import STAGING, build_judgement, open_scratch
+from tideline.intake.process import DATABASE, STAGING, build_judgement, open_scratch
 from tideline.intake.quarantine import QuarantineError, Selection, folder, now, open_quarantine
 from tideline.intake.reading.json_lines import read_json_lines
 
@@ -153,7 +153,7 @@ def _release(
     landed_at: datetime,
     scratch: Path,
 ) -> dict[str, int]:
-    database = scratch / "intake.duckdb"
+    database = scratch / DATABASE
     files = [_landing_file(origin) for origin in origins]
     with connect(database, settings) as connection:
         landed, _ = load_files(
