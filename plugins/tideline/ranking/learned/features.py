@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tideline.ranking.learned.candidates import Candidates, propose
+from tideline.ranking.learned.candidates import Candidates, Pool, order_common, propose
 from tideline.ranking.learned.knowledge import Knowledge, learn
 from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources import COMMON, GROUP_OF, Asked, ask_sources
 from tideline.ranking.learned.tables import Tables, make_tables
 
-CELLS = 1_000_000
-"""Scores of a source held at once; there are some twenty sources, so a block takes about 300 MB."""
+CELLS = 16_000_000
+"""Pairs of users and items looked at together, at 4 bytes."""
+MOST_USERS = 512
 ROWS = 200_000
 """Pairs whose categories are compared at once."""
 OWN_RHYTHM = ("own_last", "own_first", "own_interval", "own_since", "own_due", "own_due_item")
@@ -31,7 +33,32 @@ class Prepared:
     @property
     def block(self) -> int:
         """How many users are looked at together."""
-        return max(16, min(512, CELLS // max(self.past.items, 1)))
+        return max(16, min(MOST_USERS, CELLS // max(self.past.items, 1)))
+
+    def ahead(self, users: Indices, allowed: NDArray[np.bool_] | None, depth: int) -> Ready:
+        """Find what is cheaper to find for many users at once; `describe` then takes blocks of them.
+
+        Parameters
+        ----------
+        allowed
+            `[items]`: what may be recommended. None: everything that can be had.
+        depth
+            Candidates of each source.
+        """
+        may = ~np.isnan(self.tables.item["item_age"]) if allowed is None else allowed
+        sources = self.sources.ahead(users, may, depth)
+        return Ready(replace(self, sources=sources), may, depth, order_common(self.sources.common, may))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What blocks of some users are described with."""
+
+    prepared: Prepared
+    allowed: NDArray[np.bool_]
+    depth: int
+    orders: dict[str, Indices]
+    """Items of the common sources, the best first."""
 
 
 @dataclass(frozen=True)
@@ -50,26 +77,14 @@ def prepare(past: Past, knowledge: Knowledge | None = None) -> Prepared:
     return Prepared(past, ask_sources(known.lessons, past), make_tables(known.item, past))
 
 
-def describe(
-    prepared: Prepared,
-    users: Indices,
-    allowed: NDArray[np.bool_] | None,
-    depth: int,
-    *,
-    repeats: bool,
-    wanted: Indices | None = None,
-) -> Block:
+def describe(ready: Ready, users: Indices, *, repeats: bool, wanted: Indices | None = None) -> Block:
     """Propose candidates of a block of users, `wanted` pairs among them, and read what is known of each pair."""
-    past, tables = prepared.past, prepared.tables
-    scores = prepared.sources.score(users)
-    may = ~np.isnan(tables.item["item_age"]) if allowed is None else allowed
-    found = propose(past, scores, users, may, depth, repeats=repeats, wanted=wanted)
-    raw: dict[str, NDArray[np.float32]] = {}
-    for name, score in scores.items():
-        if name in COMMON:
-            raw[name] = score[0, found.item] / max(float(score.max(initial=0.0)), 1e-9)
-        else:
-            raw[name] = score[found.row, found.item]
+    past, tables = ready.prepared.past, ready.prepared.tables
+    said = ready.prepared.sources.score(users)
+    found, pool = propose(
+        past, said, users, ready.allowed, ready.depth, ready.orders, repeats=repeats, wanted=wanted
+    )
+    raw = {name: _score_of(name, what, found, pool) for name, what in said.items()}
     owner = users[found.row]
     columns = {name: column[owner] for name, column in tables.user.items()}
     columns |= {name: column[found.item] for name, column in tables.item.items()}
@@ -79,7 +94,7 @@ def describe(
     if tables.taste.shape[1] > 1:
         columns["category_share"] = _affinity(tables, past, owner, found.item)
     raw |= {name: column.astype(np.float32) for name, column in columns.items()}
-    return Block(found, raw, tuple(scores))
+    return Block(found, raw, tuple(said))
 
 
 def assemble(block: Block, *, repeats: bool) -> tuple[Candidates, NDArray[np.float32], tuple[str, ...]]:
@@ -119,6 +134,14 @@ def group_of(feature: str) -> str:
     if prefix == "item":
         return "trend" if name.startswith("item_rise") else "popularity"
     return {"own": "own_history", "user": "user", "category": "category"}[prefix]
+
+
+def _score_of(name: str, said: Said, found: Candidates, pool: Pool) -> NDArray[np.float32]:
+    """Return what a source says of each candidate; of common sources as a share of the largest."""
+    if name in COMMON:
+        share: NDArray[np.float32] = said.scores[found.item] / max(float(said.scores.max(initial=0.0)), 1e-9)
+        return share
+    return pool.read(said.scores, found.row.size) if said.at is None else said.at(found.row, found.item)
 
 
 def _of_pairs(tables: Tables, key: Indices) -> dict[str, NDArray[np.float64]]:

@@ -115,17 +115,18 @@ def lists_at(
     Everything but the labels comes from `past.before(days)`, by the code that serves.
     """
     earlier = past.before(days)
-    prepared = prepare(earlier)
     users = active_users(past, days, horizon)
     if users.size > most_users:
         users = np.sort(np.random.default_rng(seed).choice(users, most_users, replace=False))
+    prepared = prepare(earlier)
+    ready = prepared.ahead(users, None, depth)
     later_user, later_item = past.within(days - horizon, days)
     key = later_user * past.items + later_item
     old = np.isin(key, earlier.user * past.items + earlier.item)
 
     def work(first: int) -> dict[str, Lists]:
         some = users[first : first + prepared.block]
-        block = describe(prepared, some, None, depth, repeats=True)
+        block = describe(ready, some, repeats=True)
         made = {}
         for mode, wanted in (("repeats", key), ("new", key[~old])):
             candidates, features, names = assemble(block, repeats=mode == "repeats")

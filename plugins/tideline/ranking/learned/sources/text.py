@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.retrieval import nearest_items
-from tideline.ranking.learned.past import Indices, Past, Vectors
+from tideline.ranking.learned.past import Indices, Interests, Past, Vectors
+from tideline.ranking.learned.said import Said
 
 NEW_DAYS = 28.0
 NEAREST = 30
@@ -18,6 +20,8 @@ MOST_ITEMS = 100_000
 """Beyond, the nearest are sought among so many items that have been had by most people."""
 SHARPNESS = 4.0
 HALF_LIFE = 30.0
+ROWS = 20_000
+"""Pairs whose cosines are computed together: 60 MB."""
 
 
 def learn(past: Past) -> dict[str, Any] | None:
@@ -29,30 +33,97 @@ def learn(past: Past) -> dict[str, Any] | None:
         return {"near": _near(past, items), "new": past.item_age <= NEW_DAYS}
 
 
-def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     """Score by the cosine of item vectors with the three vectors of the user; the last again for new items only;
     and by the texts nearest to single items that he has had (a mean over many interests is near to none of them).
 
-    One product gives the candidates and the features, so no search by itself is needed. Cosines are moved by 1 (0 to
-    2), so that 0 says that there is none.
+    Candidates are the nearest to the fused vector, of all items and of the new ones: `Texts.ahead` finds them for many
+    users at once. All cosines are moved by 1 (0 to 2), so that 0 says that there is none.
     """
-    interests, near, new = own.interests, lesson["near"], lesson["new"]
-    items = interests.items
-    absent = ~items.any(axis=1)
-    recent = own.matrix(0.5 ** (own.age / HALF_LIFE))
+    return Texts(own, own.interests, lesson["near"], lesson["new"], own.matrix(0.5 ** (own.age / HALF_LIFE)))
 
-    def score(users: Indices) -> list[NDArray[np.float32]]:
-        blocks = []
-        for vectors in (interests.long, interests.short, interests.fused):
-            # A product with a single row is summed otherwise: nobody's cosines may depend on who stands beside him.
-            several = users if users.size > 1 else np.repeat(users, 2)
-            cosines = 1 + (vectors[several] @ items.T)[: users.size]
-            cosines[:, absent] = 0
-            cosines[~vectors[users].any(axis=1)] = 0
-            blocks.append(np.asarray(cosines, dtype=np.float32))
-        return [*blocks, blocks[-1] * new[None, :], (recent[users] @ near).toarray()]
 
-    return score
+@dataclass(frozen=True)
+class Found:
+    """The nearest free items of some users."""
+
+    users: Indices
+    """`[n]` ascending, each once."""
+    items: tuple[Indices, Indices]
+    """`[n, k]` of all and of the new ones, -1 for none."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The scorer: what is known of the users' texts, and what was found ahead for some of them."""
+
+    own: Past
+    interests: Interests
+    near: Any
+    new: NDArray[np.bool_]
+    recent: Any
+    found: Found | None = None
+
+    def ahead(self, users: Indices, allowed: NDArray[np.bool_], depth: int) -> Texts:
+        """Find the `depth` nearest items of users, of those allowed that they have not had, before they are scored."""
+        some = np.unique(users)
+        queries = self.interests.fused[some]
+        asked = np.flatnonzero(queries.any(axis=1))
+        known = self.own.pairs[some[asked]]
+        excluded = (np.repeat(np.arange(asked.size), np.diff(known.indptr)), known.indices.astype(np.int64))
+        has_text = self.interests.items.any(axis=1) & allowed
+        found = []
+        for among in (has_text, has_text & self.new):
+            nearest, _ = nearest_items(queries[asked], self.interests.items, depth, allowed=among, excluded=excluded)
+            found.append(np.full((some.size, nearest.shape[1]), -1, dtype=np.int64))
+            found[-1][asked] = nearest
+        return replace(self, found=Found(some, (found[0], found[1])))
+
+    def __call__(self, users: Indices) -> list[Said]:
+        """Score a block; all its users must have been looked for ahead.
+
+        Raises
+        ------
+        ValueError
+            If they were not.
+        """
+        if self.found is None:
+            raise ValueError("texts are searched for many users at once: call `ahead` first")
+        place = np.searchsorted(self.found.users, users)
+        nothing = np.full((users.size, 0), -1, dtype=np.int64)
+        kinds = (
+            (self.interests.long, nothing, None),
+            (self.interests.short, nothing, None),
+            (self.interests.fused, self.found.items[0][place], None),
+            (self.interests.fused, self.found.items[1][place], self.new),
+        )
+        said = [self._say(users, *kind) for kind in kinds]
+        return [*said, Said(self.recent[users] @ self.near)]
+
+    def _say(
+        self, users: Indices, vectors: Vectors, nearest: Indices, among: NDArray[np.bool_] | None
+    ) -> Said:
+        from scipy.sparse import csr_array
+
+        def at(row: Indices, item: Indices) -> NDArray[np.float32]:
+            cosines = _cosines(vectors, users[row], self.interests.items, item)
+            return cosines if among is None else np.where(among[item], cosines, np.float32(0))
+
+        row, column = np.nonzero(nearest >= 0)
+        item = nearest[row, column]
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=users.size))])
+        return Said(csr_array((at(row, item), item, indptr), shape=(users.size, self.own.items)), at)
+
+
+def _cosines(left: Vectors, row: Indices, right: Vectors, item: Indices) -> NDArray[np.float32]:
+    """Return 1 and the cosine of pairs, each by itself, so that nobody's depends on who stands beside him; 0: none."""
+    result = np.zeros(row.size, dtype=np.float32)
+    for first in range(0, row.size, ROWS):
+        part = slice(first, first + ROWS)
+        one, other = left[row[part]], right[item[part]]
+        known = one.any(axis=1) & other.any(axis=1)
+        result[part] = np.where(known, 1 + np.einsum("nd,nd->n", one, other), 0)
+    return result
 
 
 def _near(past: Past, items: Vectors) -> Any:
