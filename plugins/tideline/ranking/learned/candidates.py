@@ -1,4 +1,6 @@
-"""Which items are looked at more closely: the best of every source for each user, and what he has had."""
+"""The first stage: which items are looked at more closely. The best of every source for each user, of these the most
+promising, and what he has had.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources import COMMON, NAMES
 from tideline.ranking.learned.sparse import among_best, row_of
-from tideline.ranking.pairs import first_of_each, walk_order
+from tideline.ranking.pairs import contains, first_of_each, walk_order
 
 HAD = np.int32(1 << 30)
 """Bit of a pair that has been; those of the sources lie below it."""
@@ -39,14 +41,23 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Pool:
-    """What may be proposed to a block of users, as a grid `[b, items]` of bits: 4 bytes a cell."""
+    """What may be proposed to a block of users, as grids of at least `[b, items]`: 8 bytes a cell.
+
+    Memory that was never touched is dear, so that grids are lent from block to block: each leaves zeros.
+    """
 
     grid: NDArray[np.int32]
+    """Bits of the sources that propose a pair; once there are candidates, the place of each from 1."""
+    promise: NDArray[np.float32]
+    """Sum over the sources of what each says of a pair, as a share of the most it says of anything to this user."""
     allowed: NDArray[np.bool_]
 
-    def propose(self, name: str, row: Indices, item: Indices) -> Indices:
-        """Note that a source proposes pairs, each once; return their keys."""
+    def propose(self, name: str, row: Indices, item: Indices, score: NDArray[np.float32]) -> Indices:
+        """Note that a source proposes pairs, each once, by row; return their keys."""
+        best = np.zeros(self.grid.shape[0], dtype=np.float32)
+        np.maximum.at(best, row, score)
         self.grid[row, item] |= np.int32(1 << NAMES.index(name))
+        self.promise[row, item] += score / best[row]
         return row * np.int64(self.grid.shape[1]) + item
 
     def free(self, row: Indices, item: Indices) -> NDArray[np.bool_]:
@@ -57,6 +68,16 @@ class Pool:
         """Say of pairs whether they are allowed and the user has had them."""
         return ((self.grid[row, item] & HAD) != 0) & self.allowed[item]
 
+    def number(self, row: Indices, item: Indices, kept: NDArray[np.bool_]) -> None:
+        """Note the places of the candidates that are kept, by row and item; the others are none any more."""
+        self.grid[row[~kept], item[~kept]] = 0
+        row, item = row[kept], item[kept]
+        self.grid[row, item] = np.arange(1, row.size + 1, dtype=np.int32)
+
+    def clear(self, users: Any, found: Candidates) -> None:
+        """Put zeros back where the users' pairs `[b, items]` (CSR) and the candidates are."""
+        self.grid[row_of(users), users.indices] = 0
+        self.grid[found.row, found.item] = 0
 
     def read(self, scores: Any, size: int) -> NDArray[np.float32]:
         """Return the scores `[size]` that a sparse matrix has for the candidates, once they are numbered."""
@@ -71,21 +92,24 @@ def propose(
     past: Past,
     said: dict[str, Said],
     users: Indices,
-    allowed: NDArray[np.bool_],
+    pool: Pool,
     depth: int,
+    most: int,
     orders: dict[str, Indices],
     *,
     repeats: bool,
     wanted: Indices | None = None,
-) -> tuple[Candidates, Pool]:
+) -> Candidates:
     """Unite the `depth` best items of every source for each user, of those allowed that he has not had, and his own.
+
+    Of what he has not had, the `most` of the greatest promise stay, and what equals the last of them.
 
     Parameters
     ----------
     said
         What the sources say of the block, as `Asked.score` returns it.
-    allowed
-        `[items]`: what may be recommended.
+    pool
+        Of zeros. Afterwards `read` gives what sources say of the candidates.
     orders
         Of the common sources, as `order_common` returns them.
     repeats
@@ -95,16 +119,17 @@ def propose(
     """
     known = past.pairs[users]
     held = np.diff(known.indptr)
-    pool = Pool(np.zeros((users.size, past.items), dtype=np.int32), allowed)
     pool.grid[np.repeat(np.arange(users.size), held), known.indices] = HAD
+    barred = int(np.count_nonzero(~pool.allowed))
     keys = []
     for name, what in said.items():
         if name in COMMON:
-            keys.append(pool.propose(name, *_common(orders[name], held, pool, depth)))
+            row, item = _common(orders[name], held, pool, depth)
+            keys.append(pool.propose(name, row, item, what.scores[item]))
         elif name != "own":
-            keys.append(pool.propose(name, *_best(what.scores, pool.free, depth)))
+            keys.append(pool.propose(name, *_best(what.scores, pool.free, depth, held + barred)))
     if repeats and "own" in said:
-        keys.append(pool.propose("own", *_best(said["own"].scores, pool.had, OWN_DEPTH)))
+        keys.append(pool.propose("own", *_best(said["own"].scores, pool.had, OWN_DEPTH, barred)))
     if wanted is not None:
         keys.append(wanted)
     # Sorting is vectorised, and the bits are in the grid: no inverse is needed.
@@ -112,9 +137,15 @@ def propose(
     united = united[np.diff(united, prepend=-1) > 0]
     row, item = np.divmod(united, max(past.items, 1))
     bits = pool.grid[row, item]
-    # From here on the grid tells the place of a candidate.
-    pool.grid[row, item] = np.arange(1, row.size + 1, dtype=np.int32)
-    return Candidates(row, item, (bits & ~HAD).astype(np.int64), (bits & HAD) != 0), pool
+    own = (bits & HAD) != 0
+    kept = own.copy()
+    kept[~own] = among_best(row[~own], pool.promise[row[~own], item[~own]], users.size, most)
+    if wanted is not None:
+        kept |= contains(wanted, united)
+    pool.promise[row, item] = 0
+    pool.number(row, item, kept)
+    sources = (bits & ~HAD).astype(np.int64)
+    return Candidates(row[kept], item[kept], sources[kept], own[kept])
 
 
 def order_common(said: dict[str, NDArray[np.float32]], allowed: NDArray[np.bool_]) -> dict[str, Indices]:
@@ -126,14 +157,21 @@ def order_common(said: dict[str, NDArray[np.float32]], allowed: NDArray[np.bool_
     return orders
 
 
-def _best(scores: Any, may: Any, depth: int) -> tuple[Indices, Indices]:
-    """Return the pairs of each row's `depth` best scores above 0 that may be, and what equals the last of them."""
+def _best(scores: Any, may: Any, depth: int, out: Any) -> tuple[Indices, Indices, NDArray[np.float32]]:
+    """Return the pairs of each row's `depth` best scores above 0 that may be, and what equals the last of them.
+
+    Parameters
+    ----------
+    out
+        `[b]` or a number: how many scores of a row may be of pairs that may not be. So many more are looked at.
+    """
     row, item, score = row_of(scores), scores.indices, scores.data
-    kept = score > 0
-    kept[kept] = may(row[kept], item[kept])
-    row, item = row[kept], item[kept]
-    best = among_best(row, score[kept], scores.shape[0], depth)
-    return row[best], item[best]
+    kept = np.flatnonzero(score > 0)
+    kept = kept[among_best(row[kept], score[kept], scores.shape[0], depth + out)]
+    kept = kept[may(row[kept], item[kept])]
+    row, item, score = row[kept], item[kept], score[kept]
+    best = among_best(row, score, scores.shape[0], depth)
+    return row[best], item[best], score[best]
 
 
 def _common(order: Indices, held: Indices, pool: Pool, depth: int) -> tuple[Indices, Indices]:

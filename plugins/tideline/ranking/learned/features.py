@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,11 @@ from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources import COMMON, GROUP_OF, Asked, ask_sources
 from tideline.ranking.learned.tables import Tables, make_tables
 
-CELLS = 16_000_000
-"""Pairs of users and items looked at together, at 4 bytes."""
+CELLS = 6_000_000
+"""Pairs of users and items looked at together, at 8 bytes, in each thread."""
 MOST_USERS = 512
+MOST = 150
+"""Candidates of a user, beside what he has had."""
 ROWS = 200_000
 """Pairs whose categories are compared at once."""
 OWN_RHYTHM = ("own_last", "own_first", "own_interval", "own_since", "own_due", "own_due_item")
@@ -35,19 +38,19 @@ class Prepared:
         """How many users are looked at together."""
         return max(16, min(MOST_USERS, CELLS // max(self.past.items, 1)))
 
-    def ahead(self, users: Indices, allowed: NDArray[np.bool_] | None, depth: int) -> Ready:
+    def ahead(self, users: Indices, allowed: NDArray[np.bool_] | None, depth: int, most: int = MOST) -> Ready:
         """Find what is cheaper to find for many users at once; `describe` then takes blocks of them.
 
         Parameters
         ----------
         allowed
             `[items]`: what may be recommended. None: everything that can be had.
-        depth
-            Candidates of each source.
+        depth, most
+            Candidates of each source, and of all together.
         """
         may = ~np.isnan(self.tables.item["item_age"]) if allowed is None else allowed
         sources = self.sources.ahead(users, may, depth)
-        return Ready(replace(self, sources=sources), may, depth, order_common(self.sources.common, may))
+        return Ready(replace(self, sources=sources), may, depth, most, order_common(self.sources.common, may))
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,21 @@ class Ready:
     prepared: Prepared
     allowed: NDArray[np.bool_]
     depth: int
+    most: int
     orders: dict[str, Indices]
     """Items of the common sources, the best first."""
+    pools: SimpleQueue[Pool] = field(default_factory=SimpleQueue)
+
+    def lend(self, rows: int) -> Pool:
+        """Return a pool of zeros for so many users, which is to be put back as such."""
+        try:
+            pool = self.pools.get_nowait()
+        except Empty:
+            pool = None
+        if pool is None or len(pool.grid) < rows:
+            cells = (rows, self.prepared.past.items)
+            pool = Pool(np.zeros(cells, dtype=np.int32), np.zeros(cells, dtype=np.float32), self.allowed)
+        return pool
 
 
 @dataclass(frozen=True)
@@ -81,10 +97,11 @@ def describe(ready: Ready, users: Indices, *, repeats: bool, wanted: Indices | N
     """Propose candidates of a block of users, `wanted` pairs among them, and read what is known of each pair."""
     past, tables = ready.prepared.past, ready.prepared.tables
     said = ready.prepared.sources.score(users)
-    found, pool = propose(
-        past, said, users, ready.allowed, ready.depth, ready.orders, repeats=repeats, wanted=wanted
-    )
+    pool = ready.lend(users.size)
+    found = propose(past, said, users, pool, ready.depth, ready.most, ready.orders, repeats=repeats, wanted=wanted)
     raw = {name: _score_of(name, what, found, pool) for name, what in said.items()}
+    pool.clear(past.pairs[users], found)
+    ready.pools.put(pool)
     owner = users[found.row]
     columns = {name: column[owner] for name, column in tables.user.items()}
     columns |= {name: column[found.item] for name, column in tables.item.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.lookahead import map_ahead
-from tideline.ranking.learned.features import assemble, describe, prepare
+from tideline.ranking.learned.features import MOST, assemble, describe, prepare
 from tideline.ranking.learned.past import Indices, Past
 
 K = 10
@@ -108,7 +108,7 @@ def active_users(past: Past, days: float, horizon: float) -> Indices:
 
 
 def lists_at(
-    past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int, threads: int = 1
+    past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int, threads: int = 1, most: int = MOST
 ) -> dict[str, Lists]:
     """Make the lists of a cutoff so many days before `as_of`, for modes `repeats` and `new`.
 
@@ -119,7 +119,7 @@ def lists_at(
     if users.size > most_users:
         users = np.sort(np.random.default_rng(seed).choice(users, most_users, replace=False))
     prepared = prepare(earlier)
-    ready = prepared.ahead(users, None, depth)
+    ready = prepared.ahead(users, None, depth, most)
     later_user, later_item = past.within(days - horizon, days)
     key = later_user * past.items + later_item
     old = np.isin(key, earlier.user * past.items + earlier.item)

@@ -113,7 +113,7 @@ def score(
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     users = np.where(users < 0, prepared.past.users, users)
-    ready = prepared.ahead(users, allowed, max(trained.plan.depth, k))
+    ready = _ahead(trained, prepared, users, k, allowed)
 
     def work(first: int) -> Scored:
         some = users[first : first + prepared.block]
@@ -168,7 +168,7 @@ def score_pairs(
     he has had without `repeats`.
     """
     asked, place = np.unique(user, return_inverse=True)
-    ready = prepared.ahead(asked, allowed, max(trained.plan.depth, k))
+    ready = _ahead(trained, prepared, asked, k, allowed)
     repeats, items = repeats and trained.repeats, prepared.past.items
 
     def work(first: int) -> NDArray[np.float64]:
@@ -198,6 +198,12 @@ def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
         column = parts.setdefault(group, np.zeros(rows))
         column[own] = values
     return parts
+
+
+def _ahead(
+    trained: Trained, prepared: Prepared, users: Indices, k: int, allowed: NDArray[np.bool_] | None
+) -> Ready:
+    return prepared.ahead(users, allowed, max(trained.plan.depth, k), max(trained.plan.most, k))
 
 
 def _model(trained: Trained, repeats: bool) -> Model:

@@ -21,14 +21,17 @@ def row_of(matrix: Any) -> Indices:
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
-def among_best(row: Indices, score: NDArray[np.float32], rows: int, k: int) -> NDArray[np.bool_]:
+def among_best(row: Indices, score: NDArray[np.float32], rows: int, k: int | Indices) -> NDArray[np.bool_]:
     """Say of each score whether it is among the `k` highest of its row, or equal to the last of them.
 
     Parameters
     ----------
     row
         `[n]` ascending.
+    k
+        Of all rows, or `[rows]`.
     """
+    k = np.broadcast_to(k, rows)
     count = np.bincount(row, minlength=rows)
     least = np.full(rows, -np.inf, dtype=np.float32)
     start = np.cumsum(count) - count
@@ -42,13 +45,13 @@ def among_best(row: Indices, score: NDArray[np.float32], rows: int, k: int) -> N
         inside = place < count[some, None]
         padded[inside] = score[(start[some, None] + place)[inside]]
         padded.sort(axis=1)
-        least[some] = padded[:, width - k]
+        least[some] = padded[np.arange(some.size), width - k[some]]
     kept: NDArray[np.bool_] = score >= least[row]
     return kept
 
 
 def keep_best(matrix: Any, k: int, by: Callable[[NDArray[np.float32]], NDArray[np.float32]] = np.asarray) -> Any:
-    """Return a CSR matrix with the `k` highest values of each row (and what equals the last), columns ascending.
+    """Return a CSR matrix with the `k` highest values of each row, of equal ones the lower columns; columns ascend.
 
     Parameters
     ----------
@@ -57,11 +60,17 @@ def keep_best(matrix: Any, k: int, by: Callable[[NDArray[np.float32]], NDArray[n
     """
     from scipy.sparse import csr_array
 
-    row = row_of(matrix)
     data = np.asarray(matrix.data, dtype=np.float32)
-    kept = among_best(row, by(data), matrix.shape[0], k) & (data != 0)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row[kept], minlength=matrix.shape[0]))])
-    best = csr_array((data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+    row = row_of(matrix)
+    kept = np.flatnonzero(among_best(row, by(data), matrix.shape[0], k) & (data != 0))
+    row, column = row[kept], matrix.indices[kept]
+    order = np.lexsort((column, -by(data[kept]), row))
+    order = order[np.arange(order.size) - np.searchsorted(row, row) < k]
+    order.sort()
+    counts = np.bincount(row[order], minlength=matrix.shape[0])
+    best = csr_array(
+        (data[kept[order]], column[order], np.concatenate([[0], np.cumsum(counts)])), shape=matrix.shape
+    )
     best.sort_indices()
     return best
 

@@ -10,12 +10,12 @@ import numpy as np
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources.popularity import users_within
-from tideline.ranking.learned.sparse import among_best, row_of
+from tideline.ranking.learned.sparse import keep_best, row_of
 
 HALF_LIFE = 60.0
 DAYS = 28.0
-HEAD = 200
-"""Items of a category, and what equals the last of them: who has had more of them than that has others to be shown."""
+HEAD = 100
+"""Items of a category: whoever has had them all has others to be shown."""
 
 
 def learn(past: Past) -> dict[str, Any] | None:
@@ -27,7 +27,7 @@ def learn(past: Past) -> dict[str, Any] | None:
     popularity = np.sqrt(users_within(past, DAYS) + 0.01).astype(np.float32)
     items = csr_array(past.categories.T, dtype=np.float32)
     items.data *= popularity[items.indices]
-    heads = np.unique(items.indices[among_best(row_of(items), items.data, items.shape[0], HEAD)])
+    heads = np.unique(keep_best(items, HEAD).indices)
     kept = np.isin(items.indices, heads)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row_of(items)[kept], minlength=items.shape[0]))])
     return {"heads": csr_array((items.data[kept], items.indices[kept], indptr), shape=items.shape)}

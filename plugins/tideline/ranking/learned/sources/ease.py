@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
-from tideline.ranking.learned.sparse import keep_best, stack_rows
+from tideline.ranking.learned.sparse import stack_rows
 
 MOST = 8_000
 """A system of so many equations is solved at most (256 MB, half a minute): beyond, the most popular items only."""

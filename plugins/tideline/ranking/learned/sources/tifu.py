@@ -9,11 +9,14 @@ import numpy as np
 
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
+from tideline.ranking.learned.sparse import keep_best
 
 GROUPS, WITHIN, ACROSS = 7, 0.9, 0.7
 NEIGHBOURS = 300
 NEAR = 100
 """The nearest of them, whose vectors stand for themselves beside the mix."""
+VOTES = 50
+"""Items of a neighbour that count, those of his that weigh most: who has had thousands says little by each."""
 ALPHA = 0.3
 RECENT_HALF_LIFE = 10.0
 POOL = 20_000
@@ -25,7 +28,13 @@ def learn(past: Past) -> dict[str, Any]:
     active = np.flatnonzero(~np.isnan(past.last_age))
     pool = np.sort(active[np.argsort(past.last_age[active], kind="stable")[:POOL]])
     some = past.only(pool)
-    return {"pool": pool, "vectors": user_vectors(some)[pool], "recent": some.decayed(RECENT_HALF_LIFE)[pool]}
+    vectors, recent = user_vectors(some)[pool], some.decayed(RECENT_HALF_LIFE)[pool]
+    return {
+        "pool": pool,
+        "vectors": vectors,
+        "voted": keep_best(vectors, VOTES),
+        "recent": keep_best(recent, VOTES),
+    }
 
 
 def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
@@ -35,7 +44,7 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     distance, himself left out.
     """
     vectors = user_vectors(own)
-    pool, pooled, pooled_recent = lesson["pool"], lesson["vectors"], lesson["recent"]
+    pool, pooled, voted, recent = lesson["pool"], lesson["vectors"], lesson["voted"], lesson["recent"]
     known_as = own.known_as
     squares = np.asarray(pooled.multiply(pooled).sum(axis=1)).ravel()
     transposed = pooled.T.tocsr()
@@ -57,7 +66,7 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
         nobody = np.diff(held.indptr) == 0  # who has had nothing has no neighbours
         for weights in (many, few):
             weights.data.reshape(users.size, -1)[nobody] = 0
-        return [Said(many @ pooled + held * np.float32(ALPHA)), Said(few @ pooled), Said(few @ pooled_recent)]
+        return [Said(many @ voted + held * np.float32(ALPHA)), Said(few @ voted), Said(few @ recent)]
 
     return score
 
