@@ -190,6 +190,10 @@ def _rank(row: Indices, values: NDArray[np.float32]) -> NDArray[np.float32]:
     top = max(float(np.abs(values).max(initial=0.0)), 1e-9)
     # One key for user and value, falling with the value: rows are few, so that doubles keep the values apart.
     key = row - values.astype(np.float64) * (0.49 / top)
-    place = np.searchsorted(np.sort(key), key) - np.searchsorted(row, row)
-    rank: NDArray[np.float32] = np.log1p(place).astype(np.float32)
-    return rank
+    order = np.argsort(key)
+    first = np.ones(key.size, dtype=bool)
+    first[1:] = np.diff(key[order]) != 0
+    place = np.empty(key.size, dtype=np.int64)
+    place[order] = np.maximum.accumulate(np.where(first, np.arange(key.size), 0))
+    starts = np.searchsorted(row, np.arange(row.max(initial=-1) + 1))
+    return np.log1p(place - starts[row]).astype(np.float32)

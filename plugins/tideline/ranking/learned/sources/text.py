@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from embeddings.retrieval import nearest_items
 from tideline.ranking.learned.past import Indices, Interests, Past, Vectors
-from tideline.ranking.learned.said import Said
+from tideline.ranking.learned.said import At, Said
 
 NEW_DAYS = 28.0
 NEAREST = 30
@@ -20,8 +21,7 @@ MOST_ITEMS = 100_000
 """Beyond, the nearest are sought among so many items that have been had by most people."""
 SHARPNESS = 4.0
 HALF_LIFE = 30.0
-ROWS = 20_000
-"""Pairs whose cosines are computed together: 60 MB."""
+LONG, SHORT, FUSED = range(3)
 
 
 def learn(past: Past) -> dict[str, Any] | None:
@@ -40,7 +40,8 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     Candidates are the nearest to the fused vector, of all items and of the new ones: `Texts.ahead` finds them for many
     users at once. All cosines are moved by 1 (0 to 2), so that 0 says that there is none.
     """
-    return Texts(own, own.interests, lesson["near"], lesson["new"], own.matrix(0.5 ** (own.age / HALF_LIFE)))
+    interests, recent = own.interests, own.matrix(0.5 ** (own.age / HALF_LIFE))
+    return Texts(own, interests, lesson["near"], lesson["new"], recent, interests.items.any(axis=1))
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Texts:
     near: Any
     new: NDArray[np.bool_]
     recent: Any
+    known: NDArray[np.bool_]
+    """`[items]` whether an item has a vector."""
     found: Found | None = None
 
     def ahead(self, users: Indices, allowed: NDArray[np.bool_], depth: int) -> Texts:
@@ -71,7 +74,7 @@ class Texts:
         asked = np.flatnonzero(queries.any(axis=1))
         known = self.own.pairs[some[asked]]
         excluded = (np.repeat(np.arange(asked.size), np.diff(known.indptr)), known.indices.astype(np.int64))
-        has_text = self.interests.items.any(axis=1) & allowed
+        has_text = self.known & allowed
         found = []
         for among in (has_text, has_text & self.new):
             nearest, _ = nearest_items(queries[asked], self.interests.items, depth, allowed=among, excluded=excluded)
@@ -89,41 +92,61 @@ class Texts:
         """
         if self.found is None:
             raise ValueError("texts are searched for many users at once: call `ahead` first")
+        cosines = _Cosines(self, users)
         place = np.searchsorted(self.found.users, users)
-        nothing = np.full((users.size, 0), -1, dtype=np.int64)
-        kinds = (
-            (self.interests.long, nothing, None),
-            (self.interests.short, nothing, None),
-            (self.interests.fused, self.found.items[0][place], None),
-            (self.interests.fused, self.found.items[1][place], self.new),
-        )
-        said = [self._say(users, *kind) for kind in kinds]
-        return [*said, Said(self.recent[users] @ self.near)]
+        every, new = (self._say(cosines, nearest[place]) for nearest in self.found.items)
+        nothing = self._say(cosines, np.full((users.size, 0), -1, dtype=np.int64))
+        new_only = lambda row, item: np.where(self.new[item], cosines(FUSED)(row, item), np.float32(0))  # noqa: E731
+        return [
+            Said(nothing, cosines(LONG)),
+            Said(nothing, cosines(SHORT)),
+            Said(every, cosines(FUSED)),
+            Said(new, new_only),
+            Said(self.recent[users] @ self.near),
+        ]
 
-    def _say(
-        self, users: Indices, vectors: Vectors, nearest: Indices, among: NDArray[np.bool_] | None
-    ) -> Said:
+    def _say(self, cosines: _Cosines, nearest: Indices) -> Any:
+        """Return the cosines of the nearest items with the fused vector, as CSR."""
         from scipy.sparse import csr_array
-
-        def at(row: Indices, item: Indices) -> NDArray[np.float32]:
-            cosines = _cosines(vectors, users[row], self.interests.items, item)
-            return cosines if among is None else np.where(among[item], cosines, np.float32(0))
 
         row, column = np.nonzero(nearest >= 0)
         item = nearest[row, column]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=users.size))])
-        return Said(csr_array((at(row, item), item, indptr), shape=(users.size, self.own.items)), at)
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(nearest)))])
+        values = cosines.of_pairs(row, item, (FUSED,))[:, 0]
+        return csr_array((values, item, indptr), shape=(len(nearest), self.own.items))
 
 
-def _cosines(left: Vectors, row: Indices, right: Vectors, item: Indices) -> NDArray[np.float32]:
-    """Return 1 and the cosine of pairs, each by itself, so that nobody's depends on who stands beside him; 0: none."""
-    result = np.zeros(row.size, dtype=np.float32)
-    for first in range(0, row.size, ROWS):
-        part = slice(first, first + ROWS)
-        one, other = left[row[part]], right[item[part]]
-        known = one.any(axis=1) & other.any(axis=1)
-        result[part] = np.where(known, 1 + np.einsum("nd,nd->n", one, other), 0)
-    return result
+class _Cosines:
+    """1 and the cosines of pairs of a block; the last pairs are remembered, as every vector is asked about the same."""
+
+    def __init__(self, texts: Texts, users: Indices) -> None:
+        interests = texts.interests
+        self.items, self.known = interests.items, texts.known
+        self.vectors = np.stack([vectors[users] for vectors in (interests.long, interests.short, interests.fused)], 1)
+        self.has = self.vectors.any(axis=2)
+        self.last: tuple[Indices, Indices, NDArray[np.float32]] | None = None
+
+    def __call__(self, kind: int) -> At:
+        def at(row: Indices, item: Indices) -> NDArray[np.float32]:
+            if self.last is None or self.last[0] is not row or self.last[1] is not item:
+                self.last = (row, item, self.of_pairs(row, item, (LONG, SHORT, FUSED)))
+            return self.last[2][:, kind]
+
+        return at
+
+    def of_pairs(self, row: Indices, item: Indices, kinds: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return `[n, kinds]`, 0 where a vector is missing; pairs by ascending row.
+
+        One small product a user, so that nobody's cosines depend on who stands beside him.
+        """
+        result = np.zeros((row.size, len(kinds)), dtype=np.float32)
+        bounds = np.searchsorted(row, np.arange(len(self.vectors) + 1)).tolist()
+        for user, (first, last) in enumerate(itertools.pairwise(bounds)):
+            if last > first and self.has[user, kinds].any():
+                near = self.items[item[first:last]]
+                result[first:last] = np.where(self.known[item[first:last], None], 1 + near @ self.vectors[user, kinds].T, 0)
+        result[~self.has[row][:, kinds]] = 0
+        return result
 
 
 def _near(past: Past, items: Vectors) -> Any:
