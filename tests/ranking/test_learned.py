@@ -112,7 +112,9 @@ def test_items_that_were_not_there_yet_are_no_candidates(past: Past) -> None:
         since=np.where(np.arange(ITEMS) == 7, 3.0, since), vectors=past.vectors,
     )  # fmt: skip
     now = describe(prepare(fresh).ahead(np.arange(USERS), None, 15), np.arange(USERS), repeats=True).candidates
-    then = describe(prepare(fresh.before(5.0)).ahead(np.arange(USERS), None, 15), np.arange(USERS), repeats=True).candidates
+    then = describe(
+        prepare(fresh.before(5.0)).ahead(np.arange(USERS), None, 15), np.arange(USERS), repeats=True
+    ).candidates
     assert 7 in now.item  # by its text
     assert 7 not in then.item
 

@@ -155,7 +155,7 @@ def contributions(
 
 
 def _alike(likeness: Any, had: Indices, item: Indices) -> NDArray[np.float64]:
-    """Return `[items, had]` of a sparse matrix of items to items, the rows of those had; without scipy's cost a call."""
+    """Return `[items, had]` of a sparse matrix of items to items, the rows of what was had."""
     order = np.argsort(item)
     ascending = item[order]
     alike = np.zeros((item.size, had.size))

@@ -62,11 +62,11 @@ class Pool:
 
     def free(self, row: Indices, item: Indices) -> NDArray[np.bool_]:
         """Say of pairs whether they are allowed and the user has not had them."""
-        return ((self.grid[row, item] & HAD) == 0) & self.allowed[item]
+        return np.asarray(((self.grid[row, item] & HAD) == 0) & self.allowed[item], dtype=bool)
 
     def had(self, row: Indices, item: Indices) -> NDArray[np.bool_]:
         """Say of pairs whether they are allowed and the user has had them."""
-        return ((self.grid[row, item] & HAD) != 0) & self.allowed[item]
+        return np.asarray(((self.grid[row, item] & HAD) != 0) & self.allowed[item], dtype=bool)
 
     def number(self, row: Indices, item: Indices, kept: NDArray[np.bool_]) -> None:
         """Note the places of the candidates that are kept, by row and item; the others are none any more."""

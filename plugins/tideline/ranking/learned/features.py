@@ -196,4 +196,5 @@ def _rank(row: Indices, values: NDArray[np.float32]) -> NDArray[np.float32]:
     place = np.empty(key.size, dtype=np.int64)
     place[order] = np.maximum.accumulate(np.where(first, np.arange(key.size), 0))
     starts = np.searchsorted(row, np.arange(row.max(initial=-1) + 1))
-    return np.log1p(place - starts[row]).astype(np.float32)
+    rank: NDArray[np.float32] = np.log1p(place - starts[row]).astype(np.float32)
+    return rank

@@ -95,9 +95,7 @@ class Past:
         chosen = np.zeros(self.rows, dtype=bool)
         chosen[users] = True
         kept = chosen[self.user]
-        return replace(
-            self, user=self.user[kept], item=self.item[kept], age=self.age[kept], weight=self.weight[kept]
-        )
+        return replace(self, user=self.user[kept], item=self.item[kept], age=self.age[kept], weight=self.weight[kept])
 
     def within(self, first: float, last: float) -> tuple[Indices, Indices]:
         """Return the pairs (user, item), each once and ascending, with an event `first` to `last` days ago.

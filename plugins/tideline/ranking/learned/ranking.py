@@ -122,9 +122,7 @@ def score(
     yield from map_ahead(work, range(0, users.size, prepared.block), trained.plan.threads)
 
 
-def _score_block(
-    trained: Trained, ready: Ready, users: Indices, first: int, k: int, repeats: bool
-) -> Scored:
+def _score_block(trained: Trained, ready: Ready, users: Indices, first: int, k: int, repeats: bool) -> Scored:
     block = describe(ready, users, repeats=repeats)
     candidates, matrix, names = assemble(block, repeats=repeats)
     stranger = np.isnan(ready.prepared.past.last_age[users])[candidates.row]
@@ -200,9 +198,7 @@ def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
     return parts
 
 
-def _ahead(
-    trained: Trained, prepared: Prepared, users: Indices, k: int, allowed: NDArray[np.bool_] | None
-) -> Ready:
+def _ahead(trained: Trained, prepared: Prepared, users: Indices, k: int, allowed: NDArray[np.bool_] | None) -> Ready:
     return prepared.ahead(users, allowed, max(trained.plan.depth, k), max(trained.plan.most, k))
 
 

@@ -68,15 +68,13 @@ def keep_best(matrix: Any, k: int, by: Callable[[NDArray[np.float32]], NDArray[n
     order = order[np.arange(order.size) - np.searchsorted(row, row) < k]
     order.sort()
     counts = np.bincount(row[order], minlength=matrix.shape[0])
-    best = csr_array(
-        (data[kept[order]], column[order], np.concatenate([[0], np.cumsum(counts)])), shape=matrix.shape
-    )
+    best = csr_array((data[kept[order]], column[order], np.concatenate([[0], np.cumsum(counts)])), shape=matrix.shape)
     best.sort_indices()
     return best
 
 
 def stack_rows(work: Callable[[int, int], Any], rows: int, columns: int) -> Any:
-    """Stack CSR matrices of ranges of rows, `work(first, last)`, computed side by side; the result is one CSR matrix."""
+    """Stack CSR matrices of ranges of rows, `work(first, last)`, computed side by side, as one CSR matrix."""
     from scipy.sparse import csr_array, vstack
 
     def ranges() -> Iterator[tuple[int, int]]:

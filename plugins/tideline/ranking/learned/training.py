@@ -126,7 +126,9 @@ def _collect(past: Past, plan: Plan) -> tuple[dict[str, list[Lists]], str]:
             return lists, ""
         if active_users(past, days, plan.horizon).size == 0:
             continue
-        made = lists_at(past, days, plan.horizon, plan.depth, plan.most_users, plan.seed + number, plan.threads, plan.most)
+        made = lists_at(
+            past, days, plan.horizon, plan.depth, plan.most_users, plan.seed + number, plan.threads, plan.most
+        )
         if lists["new"] and made["new"].names != lists["new"][0].names:
             return lists, f"cutoffs from {days:g} days back: some source had nothing to learn from"
         for mode in MODES:

@@ -65,7 +65,9 @@ def _by_items(pairs: Any) -> Any:
         raise np.linalg.LinAlgError(f"EASE's matrix of {len(gram)} items cannot be inverted: raise its penalty")
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     diagonal = np.diag(inverse).copy()
-    return stack_rows(lambda first, last: _strongest(-inverse[first:last] / diagonal, first), len(inverse), len(inverse))
+    return stack_rows(
+        lambda first, last: _strongest(-inverse[first:last] / diagonal, first), len(inverse), len(inverse)
+    )
 
 
 def _by_users(pairs: Any) -> Any:

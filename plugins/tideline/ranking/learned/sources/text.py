@@ -41,7 +41,8 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     users at once. All cosines are moved by 1 (0 to 2), so that 0 says that there is none.
     """
     interests, recent = own.interests, own.matrix(0.5 ** (own.age / HALF_LIFE))
-    return Texts(own, interests, lesson["near"], lesson["new"], recent, interests.items.any(axis=1))
+    known = np.asarray(interests.items.any(axis=1), dtype=bool)
+    return Texts(own, interests, lesson["near"], lesson["new"], recent, known)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class _Cosines:
         interests = texts.interests
         self.items, self.known = interests.items, texts.known
         self.vectors = np.stack([vectors[users] for vectors in (interests.long, interests.short, interests.fused)], 1)
-        self.has = self.vectors.any(axis=2)
+        self.has = np.asarray(self.vectors.any(axis=2), dtype=bool)
         self.last: tuple[Indices, Indices, NDArray[np.float32]] | None = None
 
     def __call__(self, kind: int) -> At:
@@ -144,7 +145,9 @@ class _Cosines:
         for user, (first, last) in enumerate(itertools.pairwise(bounds)):
             if last > first and self.has[user, kinds].any():
                 near = self.items[item[first:last]]
-                result[first:last] = np.where(self.known[item[first:last], None], 1 + near @ self.vectors[user, kinds].T, 0)
+                result[first:last] = np.where(
+                    self.known[item[first:last], None], 1 + near @ self.vectors[user, kinds].T, 0
+                )
         result[~self.has[row][:, kinds]] = 0
         return result
 
