@@ -18,6 +18,8 @@ from tideline.ranking.pairs import contains, first_of_each, walk_order
 
 HAD = np.int32(1 << 30)
 """Bit of a pair that has been; those of the sources lie below it."""
+FAINT = 0.3
+"""What a cosine counts for the promise of an item: cosines lie near to each other, so that each says little."""
 OWN_DEPTH = 150
 """Items of the user's own history that are candidates: the latest and most frequent."""
 
@@ -52,12 +54,14 @@ class Pool:
     """Sum over the sources of what each says of a pair, as a share of the most it says of anything to this user."""
     allowed: NDArray[np.bool_]
 
-    def propose(self, name: str, row: Indices, item: Indices, score: NDArray[np.float32]) -> Indices:
+    def propose(
+        self, name: str, row: Indices, item: Indices, score: NDArray[np.float32], weight: float = 1.0
+    ) -> Indices:
         """Note that a source proposes pairs, each once, by row; return their keys."""
         best = np.zeros(self.grid.shape[0], dtype=np.float32)
         np.maximum.at(best, row, score)
         self.grid[row, item] |= np.int32(1 << NAMES.index(name))
-        self.promise[row, item] += score / best[row]
+        self.promise[row, item] += np.float32(weight) * (score / best[row])
         return row * np.int64(self.grid.shape[1]) + item
 
     def free(self, row: Indices, item: Indices) -> NDArray[np.bool_]:
@@ -127,7 +131,8 @@ def propose(
             row, item = _common(orders[name], held, pool, depth)
             keys.append(pool.propose(name, row, item, what.scores[item]))
         elif name != "own":
-            keys.append(pool.propose(name, *_best(what.scores, pool.free, depth, held + barred)))
+            found = _best(what.scores, pool.free, depth, held + barred)
+            keys.append(pool.propose(name, *found, weight=1.0 if what.at is None else FAINT))
     if repeats and "own" in said:
         keys.append(pool.propose("own", *_best(said["own"].scores, pool.had, OWN_DEPTH, barred)))
     if wanted is not None:

@@ -18,7 +18,7 @@ from tideline.ranking.learned.tables import Tables, make_tables
 CELLS = 6_000_000
 """Pairs of users and items looked at together, at 8 bytes, in each thread."""
 MOST_USERS = 512
-MOST = 150
+MOST = 250
 """Candidates of a user, beside what he has had."""
 ROWS = 200_000
 """Pairs whose categories are compared at once."""
