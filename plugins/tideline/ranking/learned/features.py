@@ -13,11 +13,14 @@ from tideline.ranking.learned.knowledge import Knowledge, learn
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources import COMMON, GROUP_OF, Asked, ask_sources
+from tideline.ranking.learned.sparse import trimmed
 from tideline.ranking.learned.tables import Tables, make_tables
 
 CELLS = 6_000_000
 """Pairs of users and items looked at together, at 8 bytes, in each thread."""
 MOST_USERS = 512
+SAID = 1_000
+"""Items of a user that a source speaks of, those that it says most of: beyond it has nothing to say."""
 MOST = 250
 """Candidates of a user, beside what he has had."""
 ROWS = 200_000
@@ -96,7 +99,10 @@ def prepare(past: Past, knowledge: Knowledge | None = None) -> Prepared:
 def describe(ready: Ready, users: Indices, *, repeats: bool, wanted: Indices | None = None) -> Block:
     """Propose candidates of a block of users, `wanted` pairs among them, and read what is known of each pair."""
     past, tables = ready.prepared.past, ready.prepared.tables
-    said = ready.prepared.sources.score(users)
+    said = {
+        name: what if name in COMMON else Said(trimmed(what.scores, max(SAID, 2 * ready.depth)), what.at)
+        for name, what in ready.prepared.sources.score(users).items()
+    }
     pool = ready.lend(users.size)
     found = propose(past, said, users, pool, ready.depth, ready.most, ready.orders, repeats=repeats, wanted=wanted)
     raw = {name: _score_of(name, what, found, pool) for name, what in said.items()}

@@ -50,6 +50,18 @@ def among_best(row: Indices, score: NDArray[np.float32], rows: int, k: int | Ind
     return kept
 
 
+def trimmed(matrix: Any, k: int) -> Any:
+    """Return a CSR matrix with the `k` highest values of each row, and what equals the last of them."""
+    from scipy.sparse import csr_array
+
+    if not matrix.shape[0] or np.diff(matrix.indptr).max() <= k:
+        return matrix
+    row = row_of(matrix)
+    kept = among_best(row, matrix.data, matrix.shape[0], k)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row[kept], minlength=matrix.shape[0]))])
+    return csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+
+
 def keep_best(matrix: Any, k: int, by: Callable[[NDArray[np.float32]], NDArray[np.float32]] = np.asarray) -> Any:
     """Return a CSR matrix with the `k` highest values of each row, of equal ones the lower columns; columns ascend.
 
