@@ -39,8 +39,8 @@ export TIDELINE_REASON := $(REASON)
 export TIDELINE_ONLY := $(ONLY)
 
 .PHONY: run train models why-changed maintain backup restore test up down sql quarantine evaluate bench-scheduler \
-	bench-gates bench-intake bench-embed bench-hourly bench-windows bench-retrieval bench-fusion bench-upkeep \
-	faults picture install lint lint-fix \
+	bench-gates bench-intake bench-embed bench-hourly bench-windows bench-retrieval bench-fusion bench-nightly \
+	bench-upkeep faults picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -105,6 +105,11 @@ bench-hourly: install
 
 bench-windows: install
 	@$(BIN)/python -m tideline bench-windows
+
+# USERS, ITEMS, EVENTS and STEPS make it smaller: 1,000,000 users take most of an hour, and 40 GB of disk.
+bench-nightly: install
+	@$(BIN)/python -m tideline bench-nightly $(if $(USERS),--users "$(USERS)") $(if $(ITEMS),--items "$(ITEMS)") \
+		$(if $(EVENTS),--events "$(EVENTS)") $(if $(STEPS),--steps "$(STEPS)")
 
 bench-fusion: install
 	@$(BIN)/python -m tideline bench-fusion --horizon "$(HORIZON)"

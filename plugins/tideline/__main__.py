@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     windows.add_argument("--users", type=int, default=1_000_000, help="generated users (default 1000000)")
     windows.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
     windows.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
+    nightly = commands.add_parser("bench-nightly", help="a whole night stage by stage, and how each stage grows")
+    nightly.add_argument("--users", type=int, default=1_000_000, help="generated users (default 1000000)")
+    nightly.add_argument("--items", type=int, default=100_000, help="generated items (default 100000)")
+    nightly.add_argument("--events", type=int, default=20_000_000, help="generated events (default 20000000)")
+    nightly.add_argument("--steps", type=int, default=2, help="nights before it, each a tenth of the next (default 2)")
     fusion = commands.add_parser("bench-fusion", help="learned and fixed gates, and hypotheses about the two windows")
     fusion.add_argument("--horizon", type=float, default=7, help="days after each cutoff (default 7)")
     upkeep = commands.add_parser("bench-upkeep", help="bytes on the disk over simulated hours, with and without upkeep")
@@ -188,6 +193,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_windows import bench_windows
 
         bench_windows(settings, options.users, options.items, options.events)
+    elif options.command == "bench-nightly":
+        from tideline.commands.bench_nightly import bench_nightly
+
+        bench_nightly(settings, options.users, options.items, options.events, options.steps)
     elif options.command == "bench-fusion":
         from tideline.commands.bench_fusion import bench_fusion
 

@@ -90,7 +90,7 @@ def test_features_of_an_earlier_cutoff_are_those_of_the_truncated_events(past: P
     )
     matrices = []
     for known in (past.before(days), truncated):
-        block = describe(prepare(known), np.arange(USERS), None, 15, repeats=True)
+        block = describe(prepare(known).ahead(np.arange(USERS), None, 15), np.arange(USERS), repeats=True)
         matrices.append(assemble(block, repeats=True)[1])
     np.testing.assert_array_equal(*matrices)
 
@@ -100,7 +100,7 @@ def test_lists_to_learn_from_hold_what_serving_would_have_computed(past: Past) -
     earlier = past.before(7.0)
     users = np.unique(past.user[(past.age > 0) & (past.age <= 7)])
     users = users[np.isin(users, earlier.user)]
-    block = describe(prepare(earlier), users, None, 15, repeats=True)
+    block = describe(prepare(earlier).ahead(users, None, 15), users, repeats=True)
     np.testing.assert_array_equal(made.features, assemble(block, repeats=True)[1])
 
 
@@ -111,8 +111,10 @@ def test_items_that_were_not_there_yet_are_no_candidates(past: Past) -> None:
         past.user[later], past.item[later], past.age[later], users=USERS, items=ITEMS,
         since=np.where(np.arange(ITEMS) == 7, 3.0, since), vectors=past.vectors,
     )  # fmt: skip
-    now = describe(prepare(fresh), np.arange(USERS), None, 15, repeats=True).candidates
-    then = describe(prepare(fresh.before(5.0)), np.arange(USERS), None, 15, repeats=True).candidates
+    now = describe(prepare(fresh).ahead(np.arange(USERS), None, 15), np.arange(USERS), repeats=True).candidates
+    then = describe(
+        prepare(fresh.before(5.0)).ahead(np.arange(USERS), None, 15), np.arange(USERS), repeats=True
+    ).candidates
     assert 7 in now.item  # by its text
     assert 7 not in then.item
 
@@ -200,7 +202,7 @@ def test_no_events_at_all_recommend_nothing() -> None:
 def test_unknown_users_get_what_is_popular(past: Past, trained: Trained) -> None:
     found = lists(trained, past, np.array([-1, 0]), repeats=True)
     prepared = prepare(past)
-    popular = prepared.sources.score(np.array([0]))[trained.popular][0]
+    popular = prepared.sources.common[trained.popular]
     np.testing.assert_array_equal(found[0], np.argsort(-popular, kind="stable")[:5])
 
 

@@ -144,7 +144,7 @@ def contributions(
     listed.append((chosen, 3))
     chosen = place[kind == LIKE]
     if likeness is not None and chosen.size:
-        alike = likeness[events.item[chosen]][:, item].toarray().T.astype(np.float64)
+        alike = _alike(likeness, events.item[chosen], item)
         columns.append(_divided(alike, linear[:, 4], 0.0))
         listed.append((chosen, 4))
     return (
@@ -152,6 +152,21 @@ def contributions(
         np.concatenate([chosen for chosen, _ in listed]),
         np.concatenate([np.full(chosen.size, part) for chosen, part in listed]),
     )
+
+
+def _alike(likeness: Any, had: Indices, item: Indices) -> NDArray[np.float64]:
+    """Return `[items, had]` of a sparse matrix of items to items, the rows of what was had."""
+    order = np.argsort(item)
+    ascending = item[order]
+    alike = np.zeros((item.size, had.size))
+    first, last = likeness.indptr[had], likeness.indptr[had + 1]
+    size = last - first
+    column = np.repeat(np.arange(had.size), size)
+    entry = np.arange(column.size) + np.repeat(first - (np.cumsum(size) - size), size)
+    place = np.minimum(np.searchsorted(ascending, likeness.indices[entry]), item.size - 1)
+    known = ascending[place] == likeness.indices[entry]
+    alike[order[place[known]], column[known]] = likeness.data[entry[known]]
+    return alike
 
 
 def _divided(values: NDArray, part: NDArray[np.float64], least: float) -> NDArray[np.float64]:

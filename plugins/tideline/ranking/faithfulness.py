@@ -31,8 +31,6 @@ RANKS = 10
 """Rows of each list that are tried."""
 DRAWS = 3
 """Random erasures of a row."""
-CELLS = 4_000_000
-"""Histories times items: with many items fewer users are asked. 80 users of 4,000 items take some three seconds."""
 EQUAL = 1e-6
 """Scores nearer to each other are equal: sums of floats in another order."""
 
@@ -100,9 +98,7 @@ def choose_users(inputs: Inputs) -> Indices:
     eligible = np.flatnonzero(events >= 2 * CITED)
     ids = inputs.user_id.take(pa.array(eligible)).to_pylist()
     order = sorted(range(eligible.size), key=lambda place: sha256(ids[place].encode()).digest())
-    # A row has a history of its own; random ones serve all rows of a user.
-    most = max(1, min(USERS, CELLS // (max(inputs.past.items, 1) * (RANKS + DRAWS))))
-    return np.sort(eligible[order[:most]])
+    return np.sort(eligible[order[:USERS]])
 
 
 def plan_trials(own: Own, published: list[Published]) -> Trials:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from embeddings.failpoints import failpoint
+from embeddings.lookahead import map_ahead
 from embeddings.settings import Settings
 from tideline.ranking.because import Windows, cite
 from tideline.ranking.events import Events, load_events, load_items
@@ -28,6 +32,16 @@ from tideline.run import Run
 
 REACH = 10
 """Candidates that rules choose from, for each place of a list."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Users `first` to `last` with what is read of them."""
+
+    first: int
+    last: int
+    prepared: Prepared
+    events: Events
 
 
 def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
@@ -72,20 +86,31 @@ def _rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     with duckdb.connect(config={"threads": settings.threads, "memory_limit": settings.memory_limit}) as connection:
         connection.execute("set temp_directory = $1", [str(run.path / "ranking_spill")])
         load_items(connection, inputs)
-        for number, first in enumerate(range(0, max(users, 1), settings.user_block)):
-            last = min(first + settings.user_block, users)
-            prepared = inputs.block(first, last)
-            events = load_events(connection, run, inputs, first, last)
-            listed = rank_block(inputs, prepared, events, first, last)
-            table = build_table(listed, inputs.user_id[first:last], inputs.catalogue, events, inputs.plan.model_version)
+
+        def given() -> Iterator[_Block]:
+            for first in range(0, max(users, 1), settings.user_block):
+                last = min(first + settings.user_block, users)
+                yield _Block(first, last, inputs.block(first, last), load_events(connection, run, inputs, first, last))
+
+        def work(block: _Block) -> tuple[pa.Table, dict[str, int]]:
+            listed = rank_block(inputs, block.prepared, block.events, block.first, block.last)
+            ids, model = inputs.user_id[block.first : block.last], inputs.plan.model_version
+            table = build_table(listed, ids, inputs.catalogue, block.events, model)
+            lengths = np.bincount(listed.user, minlength=block.last - block.first)
+            fused = block.prepared.past.interests.fused[:-1]
+            return table, {
+                "blocks": 1,
+                "rows": listed.user.size,
+                "users_without_vectors": int((~fused.any(axis=1)).sum()),
+                "users_below_top_k": int((lengths < inputs.plan.top_k).sum()),
+            }
+
+        # This thread reads, others work: what holds the interpreter in one goes on beside numbers in another.
+        for number, (table, counted) in enumerate(map_ahead(work, given(), settings.threads)):
             failpoint("ranking.part.before")
             write_part(table, part_folder / f"part-{number:05d}.parquet")
             failpoint("ranking.part.after")
-            counts["blocks"] += 1
-            counts["rows"] += listed.user.size
-            counts["users_without_vectors"] += int((~prepared.past.interests.fused[:-1].any(axis=1)).sum())
-            lengths = np.bincount(listed.user, minlength=last - first)
-            counts["users_below_top_k"] += int((lengths < inputs.plan.top_k).sum())
+            counts.update(counted)
         ended = time.perf_counter()
         seconds = {"learning": round(learned - started, 3), "scoring": round(ended - learned, 3)}
         if run.kind == "nightly":

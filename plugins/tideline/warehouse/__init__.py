@@ -27,7 +27,6 @@ EXPORTED = (
     "long_window_behaviour",
     "short_window_behaviour",
     "user_events",
-    "user_item_history",
     "item_popularity",
     "item_trend",
     "event_texts",

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tideline.ranking.learned.candidates import Candidates, propose
+from tideline.ranking.learned.candidates import Candidates, Pool, order_common, propose
 from tideline.ranking.learned.knowledge import Knowledge, learn
 from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources import COMMON, GROUP_OF, Asked, ask_sources
+from tideline.ranking.learned.sparse import trimmed
 from tideline.ranking.learned.tables import Tables, make_tables
 
-CELLS = 1_000_000
-"""Scores of a source held at once; there are some twenty sources, so a block takes about 300 MB."""
+CELLS = 6_000_000
+"""Pairs of users and items looked at together, at 8 bytes, in each thread."""
+MOST_USERS = 512
+SAID = 1_000
+"""Items of a user that a source speaks of, those that it says most of: beyond it has nothing to say."""
+MOST = 250
+"""Candidates of a user, beside what he has had."""
 ROWS = 200_000
 """Pairs whose categories are compared at once."""
 OWN_RHYTHM = ("own_last", "own_first", "own_interval", "own_since", "own_due", "own_due_item")
@@ -31,7 +39,45 @@ class Prepared:
     @property
     def block(self) -> int:
         """How many users are looked at together."""
-        return max(16, min(512, CELLS // max(self.past.items, 1)))
+        return max(16, min(MOST_USERS, CELLS // max(self.past.items, 1)))
+
+    def ahead(self, users: Indices, allowed: NDArray[np.bool_] | None, depth: int, most: int = MOST) -> Ready:
+        """Find what is cheaper to find for many users at once; `describe` then takes blocks of them.
+
+        Parameters
+        ----------
+        allowed
+            `[items]`: what may be recommended. None: everything that can be had.
+        depth, most
+            Candidates of each source, and of all together.
+        """
+        may = ~np.isnan(self.tables.item["item_age"]) if allowed is None else allowed
+        sources = self.sources.ahead(users, may, depth)
+        return Ready(replace(self, sources=sources), may, depth, most, order_common(self.sources.common, may))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What blocks of some users are described with."""
+
+    prepared: Prepared
+    allowed: NDArray[np.bool_]
+    depth: int
+    most: int
+    orders: dict[str, Indices]
+    """Items of the common sources, the best first."""
+    pools: SimpleQueue[Pool] = field(default_factory=SimpleQueue)
+
+    def lend(self, rows: int) -> Pool:
+        """Return a pool of zeros for so many users, which is to be put back as such."""
+        try:
+            pool = self.pools.get_nowait()
+        except Empty:
+            pool = None
+        if pool is None or len(pool.grid) < rows:
+            cells = (rows, self.prepared.past.items)
+            pool = Pool(np.zeros(cells, dtype=np.int32), np.zeros(cells, dtype=np.float32), self.allowed)
+        return pool
 
 
 @dataclass(frozen=True)
@@ -50,26 +96,18 @@ def prepare(past: Past, knowledge: Knowledge | None = None) -> Prepared:
     return Prepared(past, ask_sources(known.lessons, past), make_tables(known.item, past))
 
 
-def describe(
-    prepared: Prepared,
-    users: Indices,
-    allowed: NDArray[np.bool_] | None,
-    depth: int,
-    *,
-    repeats: bool,
-    wanted: Indices | None = None,
-) -> Block:
+def describe(ready: Ready, users: Indices, *, repeats: bool, wanted: Indices | None = None) -> Block:
     """Propose candidates of a block of users, `wanted` pairs among them, and read what is known of each pair."""
-    past, tables = prepared.past, prepared.tables
-    scores = prepared.sources.score(users)
-    may = ~np.isnan(tables.item["item_age"]) if allowed is None else allowed
-    found = propose(past, scores, users, may, depth, repeats=repeats, wanted=wanted)
-    raw: dict[str, NDArray[np.float32]] = {}
-    for name, score in scores.items():
-        if name in COMMON:
-            raw[name] = score[0, found.item] / max(float(score.max(initial=0.0)), 1e-9)
-        else:
-            raw[name] = score[found.row, found.item]
+    past, tables = ready.prepared.past, ready.prepared.tables
+    said = {
+        name: what if name in COMMON else Said(trimmed(what.scores, max(SAID, 2 * ready.depth)), what.at)
+        for name, what in ready.prepared.sources.score(users).items()
+    }
+    pool = ready.lend(users.size)
+    found = propose(past, said, users, pool, ready.depth, ready.most, ready.orders, repeats=repeats, wanted=wanted)
+    raw = {name: _score_of(name, what, found, pool) for name, what in said.items()}
+    pool.clear(past.pairs[users], found)
+    ready.pools.put(pool)
     owner = users[found.row]
     columns = {name: column[owner] for name, column in tables.user.items()}
     columns |= {name: column[found.item] for name, column in tables.item.items()}
@@ -79,7 +117,7 @@ def describe(
     if tables.taste.shape[1] > 1:
         columns["category_share"] = _affinity(tables, past, owner, found.item)
     raw |= {name: column.astype(np.float32) for name, column in columns.items()}
-    return Block(found, raw, tuple(scores))
+    return Block(found, raw, tuple(said))
 
 
 def assemble(block: Block, *, repeats: bool) -> tuple[Candidates, NDArray[np.float32], tuple[str, ...]]:
@@ -121,6 +159,14 @@ def group_of(feature: str) -> str:
     return {"own": "own_history", "user": "user", "category": "category"}[prefix]
 
 
+def _score_of(name: str, said: Said, found: Candidates, pool: Pool) -> NDArray[np.float32]:
+    """Return what a source says of each candidate; of common sources as a share of the largest."""
+    if name in COMMON:
+        share: NDArray[np.float32] = said.scores[found.item] / max(float(said.scores.max(initial=0.0)), 1e-9)
+        return share
+    return pool.read(said.scores, found.row.size) if said.at is None else said.at(found.row, found.item)
+
+
 def _of_pairs(tables: Tables, key: Indices) -> dict[str, NDArray[np.float64]]:
     place = np.minimum(np.searchsorted(tables.key, key), max(tables.key.size - 1, 0))
     known = tables.key[place] == key if tables.key.size else np.zeros(key.size, dtype=bool)
@@ -150,6 +196,11 @@ def _rank(row: Indices, values: NDArray[np.float32]) -> NDArray[np.float32]:
     top = max(float(np.abs(values).max(initial=0.0)), 1e-9)
     # One key for user and value, falling with the value: rows are few, so that doubles keep the values apart.
     key = row - values.astype(np.float64) * (0.49 / top)
-    place = np.searchsorted(np.sort(key), key) - np.searchsorted(row, row)
-    rank: NDArray[np.float32] = np.log1p(place).astype(np.float32)
+    order = np.argsort(key)
+    first = np.ones(key.size, dtype=bool)
+    first[1:] = np.diff(key[order]) != 0
+    place = np.empty(key.size, dtype=np.int64)
+    place[order] = np.maximum.accumulate(np.where(first, np.arange(key.size), 0))
+    starts = np.searchsorted(row, np.arange(row.max(initial=-1) + 1))
+    rank: NDArray[np.float32] = np.log1p(place - starts[row]).astype(np.float32)
     return rank

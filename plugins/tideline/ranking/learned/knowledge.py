@@ -16,7 +16,7 @@ from tideline.ranking.learned.past import Past
 from tideline.ranking.learned.sources import Lesson, learn_sources
 from tideline.ranking.learned.tables import Columns, count_items
 
-FORMAT = 1
+FORMAT = 2
 CARD = "knowledge.json"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.lookahead import map_ahead
-from tideline.ranking.learned.features import assemble, describe, prepare
+from tideline.ranking.learned.features import MOST, assemble, describe, prepare
 from tideline.ranking.learned.past import Indices, Past
 
 K = 10
@@ -108,24 +108,25 @@ def active_users(past: Past, days: float, horizon: float) -> Indices:
 
 
 def lists_at(
-    past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int, threads: int = 1
+    past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int, threads: int = 1, most: int = MOST
 ) -> dict[str, Lists]:
     """Make the lists of a cutoff so many days before `as_of`, for modes `repeats` and `new`.
 
     Everything but the labels comes from `past.before(days)`, by the code that serves.
     """
     earlier = past.before(days)
-    prepared = prepare(earlier)
     users = active_users(past, days, horizon)
     if users.size > most_users:
         users = np.sort(np.random.default_rng(seed).choice(users, most_users, replace=False))
+    prepared = prepare(earlier)
+    ready = prepared.ahead(users, None, depth, most)
     later_user, later_item = past.within(days - horizon, days)
     key = later_user * past.items + later_item
     old = np.isin(key, earlier.user * past.items + earlier.item)
 
     def work(first: int) -> dict[str, Lists]:
         some = users[first : first + prepared.block]
-        block = describe(prepared, some, None, depth, repeats=True)
+        block = describe(ready, some, repeats=True)
         made = {}
         for mode, wanted in (("repeats", key), ("new", key[~old])):
             candidates, features, names = assemble(block, repeats=mode == "repeats")

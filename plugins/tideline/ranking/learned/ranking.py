@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.lookahead import map_ahead
-from tideline.ranking.learned.features import Prepared, assemble, describe, prepare
+from tideline.ranking.learned.features import Prepared, Ready, assemble, describe, prepare
 from tideline.ranking.learned.model import Model
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.training import Trained
@@ -113,28 +113,19 @@ def score(
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     users = np.where(users < 0, prepared.past.users, users)
-    depth = max(trained.plan.depth, k)
+    ready = _ahead(trained, prepared, users, k, allowed)
 
     def work(first: int) -> Scored:
         some = users[first : first + prepared.block]
-        return _score_block(trained, prepared, some, first, k, depth, allowed, repeats and trained.repeats)
+        return _score_block(trained, ready, some, first, k, repeats and trained.repeats)
 
     yield from map_ahead(work, range(0, users.size, prepared.block), trained.plan.threads)
 
 
-def _score_block(
-    trained: Trained,
-    prepared: Prepared,
-    users: Indices,
-    first: int,
-    k: int,
-    depth: int,
-    allowed: NDArray[np.bool_] | None,
-    repeats: bool,
-) -> Scored:
-    block = describe(prepared, users, allowed, depth, repeats=repeats)
+def _score_block(trained: Trained, ready: Ready, users: Indices, first: int, k: int, repeats: bool) -> Scored:
+    block = describe(ready, users, repeats=repeats)
     candidates, matrix, names = assemble(block, repeats=repeats)
-    stranger = np.isnan(prepared.past.last_age[users])[candidates.row]
+    stranger = np.isnan(ready.prepared.past.last_age[users])[candidates.row]
     popular = matrix[:, names.index(trained.popular)].astype(np.float64)
     found = np.where(stranger, popular, 0.0)
     found[~stranger] = _model(trained, repeats).score(matrix[~stranger], names)
@@ -175,13 +166,14 @@ def score_pairs(
     he has had without `repeats`.
     """
     asked, place = np.unique(user, return_inverse=True)
-    depth, repeats, items = max(trained.plan.depth, k), repeats and trained.repeats, prepared.past.items
+    ready = _ahead(trained, prepared, asked, k, allowed)
+    repeats, items = repeats and trained.repeats, prepared.past.items
 
     def work(first: int) -> NDArray[np.float64]:
         users = asked[first : first + prepared.block]
         rows = slice(*np.searchsorted(place, (first, first + users.size)).tolist())
         wanted = pair_keys(place[rows] - first, item[rows], items)
-        block = describe(prepared, users, allowed, depth, repeats=repeats, wanted=wanted)
+        block = describe(ready, users, repeats=repeats, wanted=wanted)
         candidates, matrix, names = assemble(block, repeats=repeats)
         key = pair_keys(candidates.row, candidates.item, items)
         stranger = np.isnan(prepared.past.last_age[users])[candidates.row]
@@ -204,6 +196,10 @@ def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
         column = parts.setdefault(group, np.zeros(rows))
         column[own] = values
     return parts
+
+
+def _ahead(trained: Trained, prepared: Prepared, users: Indices, k: int, allowed: NDArray[np.bool_] | None) -> Ready:
+    return prepared.ahead(users, allowed, max(trained.plan.depth, k), max(trained.plan.most, k))
 
 
 def _model(trained: Trained, repeats: bool) -> Model:

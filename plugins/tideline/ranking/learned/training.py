@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tideline.ranking.learned.blend import blend_parts, fit_blend
 from tideline.ranking.learned.fixed_blend import POPULAR, UNTRAINED, fixed_blend
+from tideline.ranking.learned.features import MOST
 from tideline.ranking.learned.lists import Lists, active_users, join, lists_at
 from tideline.ranking.learned.model import Model, single
 from tideline.ranking.learned.past import Past
@@ -41,6 +42,8 @@ class Plan:
     """Days after a cutoff that are to be foretold, and between cutoffs."""
     depth: int = 60
     """Candidates of each source."""
+    most: int = MOST
+    """Candidates of a user that he has not had: the most promising."""
     most_users: int = 1000
     """Lists of one cutoff, drawn by the seed."""
     cutoffs: int = 8
@@ -122,7 +125,9 @@ def _collect(past: Past, plan: Plan) -> tuple[dict[str, list[Lists]], str]:
             return lists, ""
         if active_users(past, days, plan.horizon).size == 0:
             continue
-        made = lists_at(past, days, plan.horizon, plan.depth, plan.most_users, plan.seed + number, plan.threads)
+        made = lists_at(
+            past, days, plan.horizon, plan.depth, plan.most_users, plan.seed + number, plan.threads, plan.most
+        )
         if lists["new"] and made["new"].names != lists["new"][0].names:
             return lists, f"cutoffs from {days:g} days back: some source had nothing to learn from"
         for mode in MODES:

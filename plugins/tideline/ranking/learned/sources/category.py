@@ -6,27 +6,37 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources.popularity import users_within
+from tideline.ranking.learned.sparse import keep_best, row_of
 
 HALF_LIFE = 60.0
 DAYS = 28.0
+HEAD = 100
+"""Items of a category: whoever has had them all has others to be shown."""
 
 
 def learn(past: Past) -> dict[str, Any] | None:
-    """Count each item's users of 28 days."""
+    """Find the items of each category that most users had in 28 days, and weigh all categories of these by them."""
+    from scipy.sparse import csr_array
+
     if past.categories.shape[1] < 2:
         return None
-    return {"popularity": np.sqrt(users_within(past, DAYS) + 0.01).astype(np.float32)}
+    popularity = np.sqrt(users_within(past, DAYS) + 0.01).astype(np.float32)
+    items = csr_array(past.categories.T, dtype=np.float32)
+    items.data *= popularity[items.indices]
+    heads = np.unique(keep_best(items, HEAD).indices)
+    kept = np.isin(items.indices, heads)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row_of(items)[kept], minlength=items.shape[0]))])
+    return {"heads": csr_array((items.data[kept], items.indices[kept], indptr), shape=items.shape)}
 
 
-def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
-    """Score by the share of an item's categories in what the user had, times the item's users."""
-    taste, popularity = affinity(own), lesson["popularity"][None, :]
-    items = own.categories.T.tocsr().astype(np.float32)
-    return lambda users: [np.asarray((taste[users] @ items).todense(), dtype=np.float32) * popularity]
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
+    """Score by the share of an item's categories in what the user had, times the root of the item's users."""
+    taste, heads = affinity(own).astype(np.float32), lesson["heads"]
+    return lambda users: [Said(taste[users] @ heads)]
 
 
 def affinity(past: Past) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.said import Said
 
 NEIGHBOURS = 200
 THREADS = 2
@@ -30,7 +30,7 @@ def learn(past: Past) -> dict[str, Any] | None:
     return {"likeness": csr_array(model.similarity, dtype=np.float32)}
 
 
-def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     """Score items by their likeness to what the user has had, summed over it."""
     queries, likeness = own.pairs, lesson["likeness"]
-    return lambda users: [(queries[users] @ likeness).toarray().astype(np.float32, copy=False)]
+    return lambda users: [Said(queries[users] @ likeness)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.said import Said
 
 HALF_LIFE = 14.0
 LEAST = 1e-6
@@ -30,10 +31,10 @@ def learn(past: Past) -> dict[str, Any]:
     return {"scores": np.stack(scores).astype(np.float32)}
 
 
-def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     """Say the same to everybody."""
-    scores = [row[None, :] for row in lesson["scores"]]
-    return lambda users: scores
+    said = [Said(row) for row in lesson["scores"]]
+    return lambda users: said
 
 
 def users_within(past: Past, days: float) -> NDArray[np.float64]:

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
+from tideline.ranking.learned.said import Said
+from tideline.ranking.learned.sparse import keep_best
 
 GROUPS, WITHIN, ACROSS = 7, 0.9, 0.7
 NEIGHBOURS = 300
 NEAR = 100
 """The nearest of them, whose vectors stand for themselves beside the mix."""
+VOTES = 50
+"""Items of a neighbour that count, those of his that weigh most: who has had thousands says little by each."""
 ALPHA = 0.3
 RECENT_HALF_LIFE = 10.0
 POOL = 20_000
@@ -24,27 +27,34 @@ def learn(past: Past) -> dict[str, Any]:
     """Keep the vectors of the users active last, and what they had lately: the pool of neighbours."""
     active = np.flatnonzero(~np.isnan(past.last_age))
     pool = np.sort(active[np.argsort(past.last_age[active], kind="stable")[:POOL]])
-    return {"pool": pool, "vectors": user_vectors(past)[pool], "recent": past.decayed(RECENT_HALF_LIFE)[pool]}
+    some = past.only(pool)
+    vectors, recent = user_vectors(some)[pool], some.decayed(RECENT_HALF_LIFE)[pool]
+    return {
+        "pool": pool,
+        "vectors": vectors,
+        "voted": keep_best(vectors, VOTES),
+        "recent": keep_best(recent, VOTES),
+    }
 
 
-def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[np.float32]]]:
+def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     """Score by the user's vector mixed with his neighbours', by the neighbours' alone, and by what they had lately.
 
     A user's vector weighs his baskets (days) in groups, later ones more; neighbours are the nearest by Euclidean
     distance, himself left out.
     """
     vectors = user_vectors(own)
-    pool, pooled, pooled_recent = lesson["pool"], lesson["vectors"], lesson["recent"]
+    pool, pooled, voted, recent = lesson["pool"], lesson["vectors"], lesson["voted"], lesson["recent"]
     known_as = own.known_as
     squares = np.asarray(pooled.multiply(pooled).sum(axis=1)).ravel()
     transposed = pooled.T.tocsr()
     k = min(NEIGHBOURS, max(pool.size - 1, 0))
     near = min(NEAR, k)
 
-    def score(users: Indices) -> list[NDArray[np.float32]]:
+    def score(users: Indices) -> list[Said]:
         held = vectors[users]
         if k == 0:
-            return [held.toarray(), *(np.zeros(held.shape, dtype=np.float32) for _ in range(2))]
+            return [Said(held), *(Said(held * 0) for _ in range(2))]
         distance = squares[None, :] - 2 * (held @ transposed).toarray()
         number = users if known_as is None else known_as[users]
         place = np.minimum(np.searchsorted(pool, number), pool.size - 1)
@@ -54,11 +64,9 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[NDArray[n
         some = ((k, (1 - ALPHA) / k), (near, 1 / near))
         many, few = (_selection(nearest[:, :count], pool.size, value) for count, value in some)
         nobody = np.diff(held.indptr) == 0  # who has had nothing has no neighbours
-        dense = [(weights @ of).toarray() for weights, of in ((many, pooled), (few, pooled), (few, pooled_recent))]
-        dense[0] += ALPHA * held.toarray()
-        for part in dense:
-            part[nobody] = 0
-        return dense
+        for weights in (many, few):
+            weights.data.reshape(users.size, -1)[nobody] = 0
+        return [Said(many @ voted + held * np.float32(ALPHA)), Said(few @ voted), Said(few @ recent)]
 
     return score
 
