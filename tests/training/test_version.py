@@ -159,9 +159,9 @@ def version_until(root: Path, at: datetime, text_model: str) -> str:
 
 
 def test_a_night_pins_the_champion_and_an_hour_goes_on_with_its_nights(home: Settings) -> None:
+    from tideline.pinning import pin
     from tideline.serving import manifest
     from tideline.serving.layer import Layer
-    from tideline.pinning import pin
 
     def opened(kind, at: datetime) -> Run:
         window = window_ending(kind, at)

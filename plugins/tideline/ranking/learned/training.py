@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tideline.ranking.learned.blend import blend_parts, fit_blend
-from tideline.ranking.learned.fixed_blend import POPULAR, UNTRAINED, fixed_blend
 from tideline.ranking.learned.features import MOST
+from tideline.ranking.learned.fixed_blend import POPULAR, UNTRAINED, fixed_blend
 from tideline.ranking.learned.lists import Lists, active_users, join, lists_at
 from tideline.ranking.learned.model import Model, single
 from tideline.ranking.learned.past import Past
