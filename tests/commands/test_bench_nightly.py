@@ -16,7 +16,7 @@ from tideline.__main__ import main
 from tideline.commands.bench_nightly import NIGHT, Night, Size, figures_of
 from tideline.commands.nightly_floors import Floor
 from tideline.commands.nightly_landing import AS_OF, land
-from tideline.commands.nightly_walk import STAGES
+from tideline.walk import STAGES
 
 USERS, ITEMS, EVENTS = 2_000, 400, 40_000
 
@@ -81,7 +81,9 @@ def test_a_stage_tells_its_time_and_memory(tmp_path: Path) -> None:
 def test_figures_have_floors_and_growth() -> None:
     def night(size: Size, seconds: float) -> Night:
         done = {"seconds": seconds, "cpu": seconds, "peak": 100.0, "read": 5, "wrote": 6}
-        return Night(size, {stage: dict(done) for stage in STAGES}, {"rank": Floor("one exact pass", 2.0)}, 7)
+        return Night(
+            size, {stage: dict(done) for stage in STAGES["nightly"]}, {"rank": Floor("one exact pass", 2.0)}, 7
+        )
 
     size = Size(1_000, 200, 10_000)
     figures = figures_of([night(size.divided(10), 4.0), night(size, 40.0)])
@@ -90,7 +92,7 @@ def test_figures_have_floors_and_growth() -> None:
     exponents = {row["subject"]: row["value"] for row in figures if row["metric"] == "growth_exponent"}
     assert exponents["rank, 1,000 users, from 100"] == pytest.approx(1.0)
     whole = {row["value"] for row in figures if row["subject"] == f"{NIGHT}, 1,000 users" and row["unit"] == "s"}
-    assert whole == {40.0 * len(STAGES)}
+    assert whole == {40.0 * len(STAGES["nightly"])}
     assert {row["value"] for row in figures if row["metric"] == "ranking_rows"} == {7}
 
 

@@ -20,8 +20,8 @@ from typing import Any
 from embeddings.settings import Settings
 from tideline.commands.nightly_floors import Floor, measure_floors
 from tideline.commands.nightly_landing import land
-from tideline.commands.nightly_walk import STAGES
 from tideline.report import REPOSITORY, print_table, row, write_report
+from tideline.walk import STAGES
 
 FEWEST_ITEMS = 200
 STEP = 10
@@ -87,7 +87,7 @@ def walk_night(home: Path, settings: Settings, size: Size) -> Night:
     print(f"Generating {size.events:,} events of {size.users:,} users with {size.items:,} items ...", flush=True)
     land(home / "landing", settings, size.users, size.items, size.events)
     done: dict[str, dict[str, float]] = {}
-    for stage in STAGES:
+    for stage in STAGES["nightly"]:
         done[stage] = _walk(stage, home, settings)
         print(f"  {stage}: {done[stage]['seconds']:.1f} s, {done[stage]['peak']:.0f} MiB", flush=True)
     [run] = (home / "runs").iterdir()
@@ -104,7 +104,7 @@ def figures_of(nights: list[Night]) -> list[dict[str, Any]]:
     figures = []
     for number, night in enumerate(nights):
         earlier = nights[number - 1] if number else None
-        for stage in (*STAGES, NIGHT):
+        for stage in (*STAGES["nightly"], NIGHT):
             name, seconds = f"{stage}, {night.size.users:,} users", _seconds(night, stage)
             floor = night.floors.get(stage)
             if floor:

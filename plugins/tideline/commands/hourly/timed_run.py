@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -12,16 +13,6 @@ from pathlib import Path
 
 from tideline.window import Kind, window_ending
 
-BEFORE_TEXTS = ("take_in", "check_staging", "build_behaviour", "check_behaviour")
-AFTER_TEXTS = (
-    "collect_vectors",
-    "join_vectors",
-    "fuse_interests",
-    "rank",
-    "build_marts",
-    "check_recommendations",
-    "publish",
-)
 TOKEN = "bench"  # noqa: S105  not a password: tells these runs from others
 
 
@@ -63,42 +54,26 @@ def time_run(environment: Mapping[str, str], kind: Kind, as_of: datetime) -> Tim
         If readers do not see rows of the run afterwards.
     """
     os.environ.update(environment)
+    from embeddings.settings import load_settings
     from tideline import stages
     from tideline.commands.bench_gates import peak_megabytes
+    from tideline.walk import walk
 
     before, started, cpu = _bytes_written(), time.perf_counter(), time.process_time()
-    spent: dict[str, float] = {}
-    counts: dict[str, Mapping[str, object]] = {}
-    opened = stages.open_run(window_ending(kind, as_of), TOKEN)
-    spent["open_run"] = time.perf_counter() - started
-
-    def do(name: str) -> None:
-        begun = time.perf_counter()
-        counts[name] = getattr(stages, name)(opened)
-        spent[name] = time.perf_counter() - begun
-
-    for name in BEFORE_TEXTS:
-        do(name)
+    window = window_ending(kind, as_of)
+    opened = walk(window, TOKEN, last="check_behaviour")
     # In a DAG it is a task beside the others, in a process of its own.
-    copying = threading.Thread(target=do, args=("copy_snapshot",))
+    copying = threading.Thread(target=stages.copy_snapshot, args=(opened,))
     if kind == "hourly":
         copying.start()
-    begun = time.perf_counter()
-    shards = stages.plan_texts(opened)
-    spent["plan_texts"] = time.perf_counter() - begun
-    begun = time.perf_counter()
-    for shard in shards:
-        stages.embed_shard(opened, shard)
-    spent["embed_shard"] = time.perf_counter() - begun
-    for name in AFTER_TEXTS[:-1]:
-        do(name)
+    walk(window, TOKEN, first="plan_texts", last="check_recommendations")
     if kind == "hourly":
         copying.join()
-    do(AFTER_TEXTS[-1])
+    walk(window, TOKEN, first="publish")
     begun = time.perf_counter()
-    users = _read_users(str(counts["publish"]["generation"]), kind)
+    spent, published = _read_stages(load_settings().root / "runs" / opened / "stages.jsonl")
+    users = _read_users(str(published["generation"]), kind)
     spent["read"] = time.perf_counter() - begun
-    published = counts["publish"]
     if not users or users != published["users"]:
         raise RuntimeError(f"readers see {users} users of {published['generation']}, expected {published['users']}")
     return Timed(
@@ -111,6 +86,15 @@ def time_run(environment: Mapping[str, str], kind: Kind, as_of: datetime) -> Tim
         snapshot=int(str(published["snapshot_bytes"])),
         users=users,
     )
+
+
+def _read_stages(file: Path) -> tuple[dict[str, float], dict[str, object]]:
+    """Return the seconds of each stage that a run has recorded, and what the last one counted."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    spent: dict[str, float] = {}
+    for line in lines:
+        spent[line["stage"]] = spent.get(line["stage"], 0.0) + line["seconds"]
+    return spent, lines[-1]["rows"]
 
 
 def _read_users(generation: str, kind: Kind) -> int:
