@@ -10,6 +10,11 @@ from embeddings.settings import Settings
 from tideline.commands.faults import faults
 
 
+def test_what_no_try_contains_is_said_before_anything_is_walked(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no try contains ONLY='bad'"):
+        faults(Settings(source="canonical", home=tmp_path), only="bad")
+
+
 @pytest.mark.slow
 def test_a_night_killed_on_its_way_to_readers_keeps_its_promises(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from embeddings.failpoints import FAILPOINTS
 from embeddings.settings import Settings
 from tideline.faults import flips, full, kills, overlaps, reruns, served, volume
 from tideline.faults.document import write_document
 from tideline.faults.ground import Reference, open_ground
 from tideline.faults.outcome import Outcome, Try
 from tideline.faults.pool import do_tries, walk_grounds
-from tideline.faults.shop import UNDISTURBED
+from tideline.faults.shop import UNDISTURBED, WALKS
+from tideline.faults.walk import STAGES
 from tideline.report import REPOSITORY, describe_machine
 from tideline.run import write_atomically
 
@@ -36,7 +39,14 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
     -------
     int
         1 if a promise was broken, or if nothing is known about a failpoint; else 0.
+
+    Raises
+    ------
+    ValueError
+        If no try can contain `only`.
     """
+    if not any(only in text for text in _texts()):
+        raise ValueError(f"no try contains ONLY={only!r}: say part of a failpoint, a fault, a stage or a run")
     logging.getLogger("tideline").setLevel(logging.CRITICAL)  # what a scrub says of damage that was done on purpose
     started = time.perf_counter()
     outcomes: list[Outcome] = []
@@ -63,12 +73,19 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
     seconds = time.perf_counter() - started
     broken = sum(bool(outcome.broken) for outcome in outcomes)
     print(f"{len(outcomes)} tries in {seconds:.0f} s, {broken} broke a promise")
-    if not outcomes:
-        print(f"error: no try contains {only!r}: say part of a family, of a failpoint or of a stage")
     if not (short or only):
         write_atomically(DOCUMENT, write_document(outcomes, describe_machine(), seconds))
         print(f"written: {DOCUMENT.relative_to(REPOSITORY)}")
     return int(bool(broken or unknown or not outcomes))
+
+
+def _texts() -> Iterator[str]:
+    """Yield whatever `only` may be part of, as far as it is known before anything was walked."""
+    for family in FAMILIES:
+        yield from (f"{one.family}, {one.fault}, {one.where}" for one in family.plan({}))
+    for walk in UNDISTURBED:
+        yield from (f"{walk}, {stage}" for stage in STAGES[WALKS[walk][0]])
+    yield from (f"{kills.FAMILY}, {kills.describe(name)}" for name in FAILPOINTS)
 
 
 def _plan(references: dict[str, Reference]) -> list[Try]:

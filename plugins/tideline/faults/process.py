@@ -28,7 +28,7 @@ PRELOADED = (
     "tideline.serving.publisher",
     "tideline.warehouse",
 )
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds after which a process that should have stopped or ended is given up."""
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(list(PRELOADED))
