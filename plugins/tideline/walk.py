@@ -11,17 +11,20 @@ from tideline import stages
 from tideline.run import name_run
 from tideline.window import Kind, Window
 
-_TO_TEXTS = ("open_run", "take_in", "check_staging", "build_behaviour", "check_behaviour", "plan_texts")
-_TO_VECTORS = (*_TO_TEXTS, "embed_shards", "collect_vectors")
+_TO_BEHAVIOUR = ("open_run", "take_in", "check_staging", "build_behaviour", "check_behaviour")
+_TO_VECTORS = ("plan_texts", "embed_shards", "collect_vectors")
 _TO_READERS = (
     *_TO_VECTORS,
     *("join_vectors", "fuse_interests", "rank", "build_marts", "check_recommendations", "publish"),
 )
 STAGES: dict[Kind, tuple[str, ...]] = {
-    "training": (*_TO_VECTORS, "train_models"),
-    "nightly": _TO_READERS,
-    "hourly": _TO_READERS,
+    "training": (*_TO_BEHAVIOUR, *_TO_VECTORS, "train_models"),
+    "nightly": (*_TO_BEHAVIOUR, *_TO_READERS),
+    "hourly": (*_TO_BEHAVIOUR, "copy_snapshot", *_TO_READERS),
 }
+"""In the order of the DAGs; `embed_shards` is all shards, one after the other. In a DAG, `copy_snapshot` runs beside the
+stages after it.
+"""
 GATES = ("check_staging", "check_behaviour", "check_recommendations")
 
 

@@ -18,19 +18,18 @@ from pathlib import Path
 from embeddings.failpoints import watch
 from embeddings.settings import load_settings
 from tideline import stages
+from tideline import walk as walk_of_a_run
 from tideline.faults.ground import END, copy_home
 from tideline.faults.look import Seen, see_all, see_published
 from tideline.faults.shop import WALKS
 from tideline.run import name_run
+from tideline.walk import GATES
 from tideline.window import Kind, window_ending
 
 TOKEN = "faults"  # noqa: S105  not a password: tells these runs from others
-_TO_TEXTS = ("open_run", "take_in", "build_behaviour", "plan_texts", "embed_shards", "collect_vectors")
-_TO_READERS = (*_TO_TEXTS, "join_vectors", "fuse_interests", "rank", "build_marts", "publish")
 STAGES: dict[Kind, tuple[str, ...]] = {
-    "training": (*_TO_TEXTS, "train_models", "choose_champion"),
-    "nightly": _TO_READERS,
-    "hourly": _TO_READERS,
+    kind: tuple(stage for stage in names if stage not in GATES) + (("choose_champion",) if kind == "training" else ())
+    for kind, names in walk_of_a_run.STAGES.items()
 }
 
 
@@ -84,21 +83,10 @@ def run_id(name: str) -> str:
 
 
 def _do(stage: str, name: str) -> None:
-    opened = run_id(name)
-    if stage == "open_run":
-        stages.open_run(window_ending(*WALKS[name]), TOKEN)
-    elif stage == "embed_shards":
-        from embeddings.model import describe_model
-        from embeddings.shard_files import read_plan
-
-        settings = load_settings()
-        plan = read_plan(settings.root / "runs" / opened / "vectors", describe_model(settings))
-        for shard in plan.shards:
-            stages.embed_shard(opened, shard.name)
-    elif stage == "choose_champion":
+    if stage == "choose_champion":
         _choose_champion()
     else:
-        getattr(stages, stage)(opened)
+        walk_of_a_run.walk(window_ending(*WALKS[name]), TOKEN, first=stage, last=stage)
 
 
 def _choose_champion() -> None:
