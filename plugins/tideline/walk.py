@@ -22,8 +22,8 @@ STAGES: dict[Kind, tuple[str, ...]] = {
     "nightly": (*_TO_BEHAVIOUR, *_TO_READERS),
     "hourly": (*_TO_BEHAVIOUR, "copy_snapshot", *_TO_READERS),
 }
-"""In the order of the DAGs; `embed_shards` is all shards, one after the other. In a DAG, `copy_snapshot` runs beside the
-stages after it.
+"""In the order of the DAGs; `embed_shards` is all shards, one after the other. In a DAG, `copy_snapshot` runs beside
+the stages after it.
 """
 GATES = ("check_staging", "check_behaviour", "check_recommendations")
 
