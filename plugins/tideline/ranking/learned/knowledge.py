@@ -81,9 +81,12 @@ def load_knowledge(folder: Path) -> Knowledge:
 
 
 def _load(folder: Path, name: str, shape: list[int] | None) -> Any:
+    def mapped(file: str) -> Any:
+        return np.load(folder / f"{file}.npy", mmap_mode="r", allow_pickle=False)
+
     if shape is None:
-        return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return mapped(name)
     from scipy.sparse import csr_array
 
-    parts = [np.load(folder / f"{name}.{field}.npy", allow_pickle=False) for field in ("data", "indices", "indptr")]
-    return csr_array(tuple(parts), shape=tuple(shape))
+    # An hour asks about a few users: of the maps of items it reads the rows of what they have had, and no more.
+    return csr_array(tuple(mapped(f"{name}.{field}") for field in ("data", "indices", "indptr")), shape=tuple(shape))
