@@ -22,7 +22,9 @@ MOST_USERS = 512
 SAID = 1_000
 """Items of a user that a source speaks of, those that it says most of: beyond it has nothing to say."""
 MOST = 250
-"""Candidates of a user, beside what he has had."""
+"""Candidates of a user in a catalogue of more than `MANY_ITEMS`, beside what he has had."""
+MANY_ITEMS = 20_000
+"""Up to so many items every candidate is looked at closely: the cut saves less there than it loses."""
 ROWS = 200_000
 """Pairs whose categories are compared at once."""
 OWN_RHYTHM = ("own_last", "own_first", "own_interval", "own_since", "own_due", "own_due_item")
@@ -41,7 +43,7 @@ class Prepared:
         """How many users are looked at together."""
         return max(16, min(MOST_USERS, CELLS // max(self.past.items, 1)))
 
-    def ahead(self, users: Indices, allowed: NDArray[np.bool_] | None, depth: int, most: int = MOST) -> Ready:
+    def ahead(self, users: Indices, allowed: NDArray[np.bool_] | None, depth: int, most: int | None = None) -> Ready:
         """Find what is cheaper to find for many users at once; `describe` then takes blocks of them.
 
         Parameters
@@ -49,10 +51,12 @@ class Prepared:
         allowed
             `[items]`: what may be recommended. None: everything that can be had.
         depth, most
-            Candidates of each source, and of all together.
+            Candidates of each source, and of all together. None: `MOST`, or all in a catalogue of few items.
         """
         may = ~np.isnan(self.tables.item["item_age"]) if allowed is None else allowed
         sources = self.sources.ahead(users, may, depth)
+        if most is None:
+            most = max(MOST, depth) if self.past.items > MANY_ITEMS else self.past.items
         return Ready(replace(self, sources=sources), may, depth, most, order_common(self.sources.common, may))
 
 

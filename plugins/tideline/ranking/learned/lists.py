@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.lookahead import map_ahead
-from tideline.ranking.learned.features import MOST, assemble, describe, prepare
+from tideline.ranking.learned.features import assemble, describe, prepare
 from tideline.ranking.learned.past import Indices, Past
 
 K = 10
@@ -108,7 +108,14 @@ def active_users(past: Past, days: float, horizon: float) -> Indices:
 
 
 def lists_at(
-    past: Past, days: float, horizon: float, depth: int, most_users: int, seed: int, threads: int = 1, most: int = MOST
+    past: Past,
+    days: float,
+    horizon: float,
+    depth: int,
+    most_users: int,
+    seed: int,
+    threads: int = 1,
+    most: int | None = None,
 ) -> dict[str, Lists]:
     """Make the lists of a cutoff so many days before `as_of`, for modes `repeats` and `new`.
 

@@ -199,7 +199,8 @@ def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
 
 
 def _ahead(trained: Trained, prepared: Prepared, users: Indices, k: int, allowed: NDArray[np.bool_] | None) -> Ready:
-    return prepared.ahead(users, allowed, max(trained.plan.depth, k), max(trained.plan.most, k))
+    most = trained.plan.most
+    return prepared.ahead(users, allowed, max(trained.plan.depth, k), None if most is None else max(most, k))
 
 
 def _model(trained: Trained, repeats: bool) -> Model:

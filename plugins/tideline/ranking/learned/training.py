@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tideline.ranking.learned.blend import blend_parts, fit_blend
-from tideline.ranking.learned.features import MOST
 from tideline.ranking.learned.fixed_blend import POPULAR, UNTRAINED, fixed_blend
 from tideline.ranking.learned.lists import Lists, active_users, join, lists_at
 from tideline.ranking.learned.model import Model, single
@@ -42,8 +41,8 @@ class Plan:
     """Days after a cutoff that are to be foretold, and between cutoffs."""
     depth: int = 60
     """Candidates of each source."""
-    most: int = MOST
-    """Candidates of a user that he has not had: the most promising."""
+    most: int | None = None
+    """Candidates of a user that he has not had: the most promising. None: by the size of the catalogue."""
     most_users: int = 1000
     """Lists of one cutoff, drawn by the seed."""
     cutoffs: int = 8
