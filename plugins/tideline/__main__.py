@@ -134,11 +134,11 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
         maintain(settings)
     elif options.command == "backup":
-        from tideline.commands.keep import backup
+        from tideline.commands.backup import backup
 
         backup(settings, options.to)
     elif options.command == "restore":
-        from tideline.commands.keep import restore_home
+        from tideline.commands.backup import restore_home
 
         restore_home(settings, options.origin)
     elif options.command == "up":

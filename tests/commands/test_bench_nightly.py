@@ -13,9 +13,9 @@ import pytest
 
 from embeddings.settings import Settings
 from tideline.__main__ import main
+from tideline.benches.nightly_floors import Floor
+from tideline.benches.nightly_shop import AS_OF, land
 from tideline.commands.bench_nightly import NIGHT, Night, Size, figures_of
-from tideline.commands.nightly_floors import Floor
-from tideline.commands.nightly_landing import AS_OF, land
 from tideline.walk import STAGES
 
 USERS, ITEMS, EVENTS = 2_000, 400, 40_000
@@ -71,7 +71,7 @@ def test_the_same_size_lands_the_same_rows(landing: Path, tmp_path: Path) -> Non
 
 def test_a_stage_tells_its_time_and_memory(tmp_path: Path) -> None:
     given = {"TIDELINE_SOURCE": "canonical", "TIDELINE_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "tideline.commands.nightly_walk", "open_run"]
+    command = [sys.executable, "-m", "tideline.benches.nightly_stage", "open_run"]
     done = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout.splitlines()[-1])
     assert set(measured) == {"seconds", "cpu", "peak", "read", "wrote"} and measured["peak"] > 10

@@ -16,7 +16,7 @@ def test_the_report_has_bytes_and_files_by_folder_with_and_without_maintenance(
     monkeypatch.setenv("TIDELINE_HOME", str(tmp_path))
     assert main(["bench-upkeep", "--hours", "11"]) == 1
     assert "at least 12 hours" in capsys.readouterr().err
-    monkeypatch.setattr("tideline.commands.simulated_hours.USERS", 100)
+    monkeypatch.setattr("tideline.benches.simulated_hours.USERS", 100)
     assert main(["bench-upkeep", "--hours", "12"]) == 0
     rows = json.loads((tmp_path / "reports" / "bench-upkeep.json").read_text())["rows"]
     sizes = {row["subject"]: row for row in rows if row["metric"] == "bytes"}

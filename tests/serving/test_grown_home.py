@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embeddings.store import read_table
-from tideline.commands.hourly.base import deliver_over_time, grow
-from tideline.commands.hourly.shop import AS_OF, land_hour, land_year
+from tideline.benches.grown_home import deliver_over_time, grow
+from tideline.benches.hourly_shop import AS_OF, land_hour, land_year
 from tideline.serving import publish
 
 MODEL = "tiny@0/2"

@@ -18,9 +18,9 @@ from typing import Any
 
 from embeddings.settings import Settings
 from tideline import airflow_home
-from tideline.commands.hourly.base import deliver_over_time, grow
-from tideline.commands.hourly.shop import AS_OF, land_hour, land_year
-from tideline.commands.hourly.timed_run import Timed, time_run
+from tideline.benches.grown_home import deliver_over_time, grow
+from tideline.benches.hourly_shop import AS_OF, land_hour, land_year
+from tideline.benches.timed_run import Timed, time_run
 from tideline.report import print_table, row, write_report
 from tideline.serving.pointer import current_snapshot, list_snapshots, serving_folder
 from tideline.window import Kind

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.settings import Settings
-from tideline.commands.nightly_floors import Floor, measure_floors
-from tideline.commands.nightly_landing import land
+from tideline.benches.nightly_floors import Floor, measure_floors
+from tideline.benches.nightly_shop import land
 from tideline.report import REPOSITORY, print_table, row, write_report
 from tideline.walk import STAGES
 
@@ -49,7 +49,7 @@ class Night:
 
     size: Size
     stages: dict[str, dict[str, float]]
-    """What `nightly_walk` prints, by stage."""
+    """What `nightly_stage` prints, by stage."""
     floors: dict[str, Floor]
     rows: int
     """Ranking rows."""
@@ -147,7 +147,7 @@ def _walk(stage: str, home: Path, settings: Settings) -> dict[str, float]:
         "PYTHONPATH": os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "plugins"))),
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIDELINE_")}
-    command = [sys.executable, "-m", "tideline.commands.nightly_walk", stage]
+    command = [sys.executable, "-m", "tideline.benches.nightly_stage", stage]
     ended = subprocess.run(command, env=inherited | given, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise RuntimeError(f"{stage} failed:\n{ended.stderr[-3000:]}")

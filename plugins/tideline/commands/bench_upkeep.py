@@ -15,8 +15,8 @@ from typing import Any
 
 from embeddings import upkeep
 from embeddings.settings import Settings
-from tideline.commands import simulated_hours as simulated
-from tideline.commands.simulated_hours import Hour
+from tideline.benches import simulated_hours as simulated
+from tideline.benches.simulated_hours import Hour
 from tideline.intake.compaction import compact_lake
 from tideline.maintenance.airflow_records import remove_logs
 from tideline.maintenance.forgetting import forget

@@ -41,7 +41,7 @@ SHARED = ("lake", "quarantine", "ledger.key", "cache")
 """Entries of a home that only grow, or only save time."""
 DECIDES = ("embeddings", "plugins/tideline", "dags", "dbt_project")
 KINDS = (".py", ".sql", ".yml", ".csv")
-NOT_IN_A_RUN = ("evaluation", "commands", "ui")
+NOT_IN_A_RUN = ("evaluation", "commands", "benches", "faults", "ui")
 OPENED_BY = "evaluation"
 INTERESTS = "interests"
 

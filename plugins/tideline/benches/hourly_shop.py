@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-SQL = Path(__file__).with_name("shop.sql")
+SQL = Path(__file__).with_name("hourly_shop.sql")
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 """End of the night that is there before the hours."""
 DAYS = 365

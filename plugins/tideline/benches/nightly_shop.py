@@ -7,7 +7,7 @@ from pathlib import Path
 
 from embeddings.settings import Settings
 
-SQL = Path(__file__).with_name("bench_nightly.sql")
+SQL = Path(__file__).with_name("nightly_shop.sql")
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 MONTHS = 12
 
@@ -15,7 +15,7 @@ MONTHS = 12
 def land(landing: Path, settings: Settings, users: int, items: int, events: int) -> None:
     """Write `events/month-<n>.parquet` (12) and `items/items.parquet` below a landing folder.
 
-    Users, items and events are those of `bench_nightly.sql`; who draws no event is nobody, so that a few users less
+    Users, items and events are those of `nightly_shop.sql`; who draws no event is nobody, so that a few users less
     than asked for are seen. Memory is bounded by the month.
 
     Raises

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from embeddings.settings import Settings
-from tideline.commands.hourly.shop import landed_at
+from tideline.benches.hourly_shop import landed_at
 
 LEARNED_PARTS = ("long", "short", "text_near", "trend", "user", "own_history", "rhythm", "category")
 """Parts that a trained ranking has beside those of the fixed blend: in pairs that add up to nothing."""

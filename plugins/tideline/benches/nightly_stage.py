@@ -1,4 +1,4 @@
-"""One stage of a night in a process of its own, as a task of Airflow: `python -m tideline.commands.nightly_walk STAGE`.
+"""One stage of a night in a process of its own, as a task of Airflow: `python -m tideline.benches.nightly_stage STAGE`.
 
 Prints one JSON object: `seconds` of the stage, imports included, `cpu` seconds of the processor, `peak` memory of the
 process in MiB, and bytes that it `read` and `wrote`, from the disk or its cache.
@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from tideline.benches.nightly_shop import AS_OF
 from tideline.commands.bench_gates import peak_megabytes
-from tideline.commands.nightly_landing import AS_OF
 from tideline.walk import walk
 from tideline.window import window_ending
 
@@ -31,7 +31,7 @@ def main() -> None:
         "read": int(lines["rchar"]),
         "wrote": int(lines["wchar"]),
     }
-    print(json.dumps(done))
+    print(json.dumps(done))  # noqa: T201  the answer
 
 
 if __name__ == "__main__":
