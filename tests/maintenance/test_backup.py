@@ -164,3 +164,10 @@ def test_a_home_that_lacks_something_is_not_backed_up_as_if_it_were_whole(busy, 
         back_up(room.settings, tmp_path / "backup")
     with pytest.raises(NothingPublishedError, match="nothing to back up"):
         back_up(elsewhere(room, tmp_path / "empty").settings, tmp_path / "backup")
+
+
+def test_a_home_that_is_not_there_is_not_made_by_backing_it_up(tmp_path):
+    settings = Settings(source="canonical", home=tmp_path / "mistyped", landing=tmp_path / "landing")
+    with pytest.raises(NothingPublishedError, match="nothing to back up"):
+        back_up(settings, tmp_path / "backup")
+    assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from embeddings.home import SCHEMA_VERSION, refuse_newer
 from embeddings.settings import Settings
 from tideline.maintenance.collecting import BackupError, collect
-from tideline.serving.pointer import POINTER, serving_folder, sync
+from tideline.serving.pointer import POINTER, NothingPublishedError, current_snapshot, serving_folder, sync
 from tideline.serving.throwaway import throwaway_folder
 
 CARD = "backup.json"
@@ -59,6 +59,8 @@ def back_up(settings: Settings, target: Path) -> Copied:
         raise BackupError(f"{target} lies in the home that is to be backed up: choose another disk")
     if not _is_free(target):
         raise BackupError(f"{target} is there already: choose a new folder for each backup")
+    if current_snapshot(serving_folder(settings.root)) is None:  # before the locks make folders of a mistyped home
+        raise NothingPublishedError(f"nothing is published below {settings.root} yet: there is nothing to back up")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _aside(target, "part")
     try:
