@@ -29,10 +29,6 @@ class StageWatcher:
         self._done.set()
         self._thread.join()
 
-    def of_run(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the stages of one run that were seen."""
-        return [line for line in self.lines if line["run_id"] == run_id]
-
     def _files(self) -> list[Path]:
         return sorted(self.root.glob("runs/*/stages.jsonl"))
 

@@ -9,7 +9,6 @@ from embeddings.settings import Settings
 from tideline.intake.quarantine import QuarantineError, Selection, discard, find_rows, overview
 from tideline.intake.release import release
 
-ACTIONS = ("list", "show", "release", "discard")
 COLUMNS = ("file", "batch_id", "rule", "held", "released", "discarded")
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tideline.evaluation.split import History, Indices, Mode, Split
 
 K = 10
-FORETELLING = ("ndcg", "recall", "hit_rate")
 Scores = dict[str, NDArray[np.float64]]
 
 
