@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hypothesis import HealthCheck, settings
 # A slow day is no failure: no deadline for an example, whatever the machine does beside.
 settings.register_profile("tideline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tideline")
+
+# A shell that starts tests in the background has Ctrl-C ignored, and every process that they start would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before any test module imports airflow: it reads its home at import, and the user's own must stay untouched.
 _HOME = tempfile.mkdtemp(prefix="tideline-tests-airflow-")
