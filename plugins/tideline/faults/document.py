@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -83,8 +84,15 @@ def write_document(outcomes: Sequence[Outcome], machine: str, seconds: float) ->
     page += "".join(f"- `{pattern}`: {fate}\n" for pattern, fate in kills.REMAINS.items())
     if broken:
         page += "\n## Broken\n\n"
-        page += "".join(f"- {one.fault} ({one.where}): {promise}\n" for one in broken for promise in one.broken)
+        page += "".join(f"- {one.fault} ({one.where}): {_brief(promise)}\n" for one in broken for promise in one.broken)
     return page
+
+
+def _brief(promise: str) -> str:
+    """Return what is broken without the stack of an error, of which the last line says most, and without folders."""
+    lines = promise.strip().splitlines()
+    said = lines[0] if len(lines) == 1 else f"{lines[0].split(':')[0]}: {lines[-1]}"
+    return re.sub(r"(?:/[\w.-]+)+/home/", "<home>/", said)
 
 
 def _rows(outcomes: Sequence[Outcome]) -> list[str]:

@@ -16,15 +16,18 @@ from tideline.serving.manifest import read_manifest
 from tideline.serving.pointer import NothingPublishedError, current_snapshot, serving_folder
 from tideline.serving.readers import connect
 
+NEW = "new batches"
+"""Which batches of the intake the last run was the first to use."""
 TABLES = {
-    "nightly_recommendations": "*",
-    "hourly_recommendations": "*",
-    "user_interests": "*",
-    "popular_recommendations": "*",
-    "popular_by_category": "*",
-    "items": "*",
-    "intake": "* exclude (landed_at)",
-    "quarantine_summary": "*",
+    "nightly_recommendations": "(from nightly_recommendations)",
+    "hourly_recommendations": "(from hourly_recommendations)",
+    "user_interests": "(from user_interests)",
+    "popular_recommendations": "(from popular_recommendations)",
+    "popular_by_category": "(from popular_by_category)",
+    "items": "(from items)",
+    "intake": "(select * exclude (landed_at, is_new), '' as generation from intake)",
+    NEW: "(select batch_id, is_new, '' as generation from intake)",
+    "quarantine_summary": "(select *, '' as generation from quarantine_summary)",
 }
 """Published tables whose content the inputs decide, and what of it: not when something happened or how long it took."""
 Seen = dict[str, Any]
@@ -33,7 +36,7 @@ Seen = dict[str, Any]
 def see_published(settings: Settings) -> Seen:
     """Return what readers see, as plain values that are equal for equal content; empty if nothing is published.
 
-    `generation` that the pointer names, `layers` (current generations and their `rows_hash`), `tables` (one hash) and
+    `generation` that the pointer names, `layers` (current generations and their `rows_hash`), `tables` (a hash each),
     `vectors` (the hash of the vectors that this generation was published with).
     """
     try:
@@ -41,13 +44,7 @@ def see_published(settings: Settings) -> Seen:
             layers = reader.execute(
                 "select generation, rows_hash from run_history where is_current order by all"
             ).fetchall()
-            relations = [
-                f"(select {listed}, '' as generation from {table})"
-                if not _has_generation(reader, table)
-                else f"(select {listed} from {table})"
-                for table, listed in TABLES.items()
-            ]
-            tables = fingerprint(reader, relations)
+            tables = {name: fingerprint(reader, [relation]) for name, relation in TABLES.items()}
     except NothingPublishedError:
         return {}
     current = current_snapshot(serving_folder(settings.root))
@@ -86,13 +83,6 @@ def see_all(settings: Settings, run_id: str) -> Seen:
         "files": {name: told for name, (_, _, told) in checksums.load(run).items()},
         "champions": [entry["version"] for entry in list_champions(settings.root)],
     }
-
-
-def _has_generation(reader: Any, table: str) -> bool:
-    found = reader.execute(
-        "select count(*) from information_schema.columns where table_name = ? and column_name = 'generation'", [table]
-    ).fetchone()
-    return bool(found and found[0])
 
 
 def _vectors(settings: Settings, generation: str) -> str | None:
