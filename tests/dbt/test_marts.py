@@ -120,6 +120,15 @@ def test_two_rows_of_one_rank_stop_the_run(new_house, write_rows):
         warehouse.build_marts(run, house.settings)
 
 
+def test_without_ranked_rows_nothing_is_built(new_house):
+    house = new_house()
+    house.land("b1", [{"user_id": "u0", "item_id": "i0", "event_at": "2024-04-30"}])
+    run = house.built("nightly", "2024-05-01", ["b1"])
+
+    with pytest.raises(warehouse.WarehouseError, match="no ranked rows"):
+        warehouse.build_marts(run, house.settings)
+
+
 def test_a_failure_repeats_no_value_of_a_row(new_house, write_rows):
     house = new_house()
     house.land("b1", [{"user_id": "u0", "item_id": "i0", "event_at": "2024-04-30"}])

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from tideline import warehouse
+from tideline import contracts, warehouse
 
 
 @pytest.fixture(scope="module")
-def night(new_house):
+def night(new_house, write_rows):
     house = new_house()
     house.land("b1", [{"user_id": "u0", "item_id": "i0", "event_at": "2024-04-30"}])
     run = house.built("nightly", "2024-05-01", ["b1"])
+    write_rows(run.scored / "part-00000.parquet", contracts.SCORED, [])
     warehouse.build_marts(run, house.settings)
     return house, run
 

@@ -95,6 +95,7 @@ def test_only_published_rows_are_joined_whatever_an_event_names(house, write_row
         ],
     )
     run = house.built("nightly", AS_OF.isoformat(), ["known", "shown"])
+    write_rows(run.scored / "part-00000.parquet", contracts.SCORED, [])
 
     warehouse.build_marts(run, house.settings)
 

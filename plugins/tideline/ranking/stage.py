@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +74,9 @@ def rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
 
 def _rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
     run.scored.parent.mkdir(parents=True, exist_ok=True)
-    part_folder = run.scored.with_name(f".{run.scored.name}.part")
-    shutil.rmtree(part_folder, ignore_errors=True)
+    # A second attempt of the run may rank at the same time: each writes aside under a name of its own.
+    aside = f".{run.scored.name}.{secrets.token_hex(4)}"
+    part_folder, former = run.scored.with_name(f"{aside}.part"), run.scored.with_name(f"{aside}.former")
     part_folder.mkdir()
     started = time.perf_counter()
     inputs = load_inputs(run)
@@ -117,9 +120,11 @@ def _rank(run: Run, settings: Settings) -> dict[str, int | float | str]:
             counts.update(measure_faithfulness(run, inputs, connection, part_folder, reach(inputs)))
             seconds["faithfulness_seconds"] = round(time.perf_counter() - ended, 3)
     failpoint("ranking.rename.before")
-    shutil.rmtree(run.scored, ignore_errors=True)
-    part_folder.replace(run.scored)
+    with suppress(FileNotFoundError):
+        run.scored.rename(former)
+    part_folder.rename(run.scored)
     failpoint("ranking.rename.after")
+    shutil.rmtree(former, ignore_errors=True)
     return {**counts, **seconds}
 
 

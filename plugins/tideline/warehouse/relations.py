@@ -72,15 +72,25 @@ def prepare(run: Run, settings: Settings) -> None:
 
 
 def attach_results(run: Run, settings: Settings) -> None:
-    """Give dbt what Python made: scored, shown and gates as views of schema `run`, and the intake of the batches."""
+    """Give dbt what Python made: scored, shown and gates as views of schema `run`, and the intake of the batches.
+
+    Raises
+    ------
+    WarehouseError
+        If there are no ranked rows.
+    """
     from tideline.intake.quarantine import count_decided
     from tideline.intake.rules import sentence
     from tideline.serving.shown import shown_files
 
+    parts = sorted(run.scored.glob("part-*.parquet"))
+    if not parts:
+        # `rank` writes a part even for nobody; while another attempt of the run replaces them there may be none.
+        raise WarehouseError(f"no ranked rows in {run.scored}: run `rank` again, then this stage")
     pinned = _pinned(run)
     with connect(run, settings) as connection:
         _show_lake(connection, run)  # again: batches may have moved into a pack since
-        _view(connection, "run.scored", contracts.SCORED, sorted(run.scored.glob("part-*.parquet")))
+        _view(connection, "run.scored", contracts.SCORED, parts)
         gates = tuple(column for column in contracts.USER_VECTORS if column.name in ("user_id", "gate"))
         file = run.vectors / "user_vectors.parquet"
         _view(connection, "run.user_gates", gates, [file] if file.exists() else [])
