@@ -37,8 +37,10 @@ class House:
             {"event_id": f"{batch_id}-{n}", "event_type": "view", "source": self.source, **event, **stamp}
             for n, event in enumerate(events)
         ]
-        write(folder / "events.parquet", contracts.LAKE_EVENTS, events)
-        write(folder / "items.parquet", contracts.LAKE_ITEMS, [{**item, **stamp} for item in items])
+        if events:
+            write(folder / "events.parquet", contracts.LAKE_EVENTS, events)
+        if items:
+            write(folder / "items.parquet", contracts.LAKE_ITEMS, [{**item, **stamp} for item in items])
         refused = sum((reasons or {}).values())
         counts = {
             "rows_read": len(events) + len(items) + refused,
@@ -92,16 +94,15 @@ def query(run: Run, sql: str) -> list[dict]:
 
 
 def write(file: Path, columns, rows: list[dict]) -> None:
-    """Rows as Parquet with the columns of a contract; no rows, no file."""
-    if not rows:
-        return
+    """Rows as Parquet with the columns of a contract."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute(f"create table t ({contracts.ddl(columns)})")
         places = ", ".join("?" * len(columns))
-        connection.executemany(
-            f"insert into t values ({places})", [[row.get(column.name) for column in columns] for row in rows]
-        )
+        if rows:
+            connection.executemany(
+                f"insert into t values ({places})", [[row.get(column.name) for column in columns] for row in rows]
+            )
         connection.execute(f"copy t to '{file}' (format parquet)")
 
 
