@@ -6,26 +6,12 @@ Lists are arrays `[users, depth]` of item numbers, best first, -1 for no item.
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from tideline.evaluation.split import History, Indices, Mode, Split
+from tideline.evaluation.split import History, Indices
 
 K = 10
 Scores = dict[str, NDArray[np.float64]]
-
-
-def score_table(recommendations: pa.Table, split: Split, mode: Mode, k: int = K) -> Scores:
-    """Score a table of `user_id`, `rank`, `item_id` against a split: `score_lists` over `split.test_users(mode)`.
-
-    In mode `new` items that the user has a history with are taken out of his list first.
-    """
-    users = split.test_users(mode)
-    depth = int(max(k, recommendations["rank"].to_numpy().max(initial=k)))
-    lists = split.to_lists(recommendations, users, depth)
-    if mode == "new":
-        lists = without_known(lists, users, split.history)
-    return score_lists(lists[:, :k], users, *split.wanted(mode), split.history.items, k)
 
 
 def score_lists(
@@ -68,15 +54,6 @@ def score_lists(
         "recall": hits.sum(axis=1) / relevant,
         "hit_rate": hits.any(axis=1).astype(np.float64),
     }
-
-
-def without_known(lists: Indices, users: Indices, history: History) -> Indices:
-    """Take the items that their user has a history with out of the lists and close the gaps."""
-    known = np.unique(history.user * history.items + history.item)
-    kept = (lists >= 0) & ~np.isin(users[:, None] * history.items + lists, known)
-    order = np.argsort(~kept, axis=1, kind="stable")
-    moved: Indices = np.take_along_axis(np.where(kept, lists, -1), order, axis=1)
-    return moved
 
 
 def describe_lists(lists: Indices, history: History, vectors: NDArray[np.float32] | None, k: int = K) -> Scores:
