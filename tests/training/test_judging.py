@@ -40,8 +40,8 @@ def lists_of(quality: np.ndarray, cutoff: np.ndarray, seed: int = 1) -> Lists:
 
 def judged(held: Lists, contender: Model, rival: Rival) -> Bench:
     bench = Bench(rival)
-    scores = {contender.name: contender.score(held.features, held.names)}
-    bench("repeats", held, scores, np.ones(held.size))
+    reached = {contender.name: held.ndcg(contender.score(held.features, held.names))}
+    bench("repeats", held, reached, np.ones(held.size))
     return bench
 
 
@@ -119,7 +119,7 @@ def test_of_many_equal_contenders_none_wins_by_luck() -> None:
     random = np.random.default_rng(2)
     reached = random.random((30, 40))
     best = (reached @ np.ones(40)).max() / 40
-    honest = chosen_elsewhere(reached, np.ones(40)).mean()
+    honest = chosen_elsewhere({str(place): values for place, values in enumerate(reached)}, np.ones(40)).mean()
     assert abs(honest - 0.5) < best - 0.5
 
 

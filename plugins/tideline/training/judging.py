@@ -15,6 +15,7 @@ from tideline.ranking.learned.lists import Lists
 from tideline.ranking.learned.model import Model
 from tideline.ranking.learned.training import FEWEST_HELD, Trained
 from tideline.ranking.learned.untrained import untrained
+from tideline.ranking.learned.winner import choose_winner
 
 Floats = NDArray[np.float64]
 SEED = 11
@@ -52,7 +53,7 @@ class Bench:
     unfit: set[str] = field(default_factory=set)
     """Modes whose lists the rival cannot score: it was trained with other features."""
 
-    def __call__(self, mode: str, held: Lists, contenders: Mapping[str, Floats], weights: Floats) -> None:
+    def __call__(self, mode: str, held: Lists, reached: Mapping[str, Floats], weights: Floats) -> None:
         """Compare the two on the held-out lists of a mode that the rival has not learned from."""
         model = self.rival.models.get(mode)
         # The fixed blend takes what there is.
@@ -62,7 +63,7 @@ class Bench:
         unseen = held.cutoff <= self.rival.unseen_days
         if np.count_nonzero(unseen) < FEWEST_HELD:
             return
-        own = chosen_elsewhere(np.stack([held.ndcg(scores) for scores in contenders.values()]), weights)[unseen]
+        own = chosen_elsewhere(reached, weights)[unseen]
         other = held.ndcg(model.score(held.features, held.names))[unseen]
         weight = weights[unseen] / weights[unseen].mean()
         values = weight[:, None] * np.stack([own, other, own - other], axis=1)
@@ -95,7 +96,7 @@ def can_score(model: Model, names: tuple[str, ...]) -> bool:
     return (not model.booster or model.features == names) and set(model.linear) <= set(names)
 
 
-def chosen_elsewhere(reached: Floats, weights: Floats) -> Floats:
+def chosen_elsewhere(reached: Mapping[str, Floats], weights: Floats) -> Floats:
     """Return what the winner reached on lists that did not choose it.
 
     The best of many contenders on some lists flatters itself there. So the lists are halved by a fixed draw, and each
@@ -104,7 +105,7 @@ def chosen_elsewhere(reached: Floats, weights: Floats) -> Floats:
     Parameters
     ----------
     reached
-        `[contenders, m]` NDCG of each list.
+        By contender, NDCG of each list, `[m]`.
     weights
         `[m]` how much each list counts.
 
@@ -115,8 +116,8 @@ def chosen_elsewhere(reached: Floats, weights: Floats) -> Floats:
     half = np.random.default_rng(SEED).random(weights.size) < 0.5
     found = np.empty(weights.size)
     for own in (half, ~half):
-        best = int(np.argmax(reached[:, ~own] @ weights[~own]))
-        found[own] = reached[best, own]
+        winner = choose_winner({name: values[~own] for name, values in reached.items()}, weights[~own])
+        found[own] = reached[winner][own]
     return found
 
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from tideline.ranking.learned.lists import Lists
 
 PENALTY = 1e-3
+"""On the square of each weight, beside the mean over the lists."""
+FEW = 1000
+"""With fewer lists the penalty counts as if there were so many, else twenty weights would learn chance by heart."""
 STEPS = 150
 
 
@@ -48,6 +51,7 @@ def fit_blend(lists: Lists, importance: NDArray[np.float64] | None = None) -> di
     share = lists.label * (weight / np.maximum(hits, 1))[lists.list]
     starts = np.searchsorted(lists.list, np.arange(lists.size))
     total = max(weight.sum(), 1e-9)
+    penalty = PENALTY * max(FEW / total, 1.0)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scores = columns @ weights
@@ -56,7 +60,7 @@ def fit_blend(lists: Lists, importance: NDArray[np.float64] | None = None) -> di
         sums = np.add.reduceat(odds, starts)
         value = (weight * np.log(sums)).sum() - (share * scores).sum()
         gradient = columns.T @ (odds * (weight / sums)[lists.list] - share)
-        return value / total + PENALTY * (weights @ weights), gradient / total + 2 * PENALTY * weights
+        return value / total + penalty * (weights @ weights), gradient / total + 2 * penalty * weights
 
     start = np.full(len(names), 0.1)
     found = minimize(

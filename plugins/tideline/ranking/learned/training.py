@@ -19,11 +19,11 @@ from tideline.ranking.learned.shift import Shift, measure_shift
 from tideline.ranking.learned.singles import best_single
 from tideline.ranking.learned.sources import COMMON, NAMES
 from tideline.ranking.learned.trees import best_rounds, fit_trees
+from tideline.ranking.learned.winner import BLEND, TREES, choose_winner
 
 logger = logging.getLogger(__name__)
 
 MODES = ("repeats", "new")
-BLEND, TREES = "blend", "trees"
 SHARES = (0.25, 0.5, 1.0)
 """How much of the best source, or of the blend, is tried beside the trees: it steadies them where lists are few."""
 FEWEST_HELD = 20
@@ -77,7 +77,7 @@ class Trained:
 
 
 Judge = Callable[[str, Lists, Mapping[str, NDArray[np.float64]], NDArray[np.float64]], None]
-"""Sees of a mode the held-out lists, the scores of each contender and the weights of the lists."""
+"""Sees of a mode the held-out lists, what each contender reached on each of them and the weights of the lists."""
 
 
 def train(past: Past, plan: Plan | None = None, judge: Judge | None = None) -> Trained:
@@ -163,14 +163,14 @@ def _choose(
                 other = contenders[name] * (share / _spread(held, contenders[name]))
                 contenders[f"{TREES} + {share:g} {name}"] = scaled + other
     weights = shift.weigh(held)
-    reached = {name: float(np.average(held.ndcg(scores), weights=weights)) for name, scores in contenders.items()}
+    reached = {name: held.ndcg(scores) for name, scores in contenders.items()}
     if judge:
-        judge(mode, held, contenders, weights)
-    winner = max(reached, key=lambda name: reached[name])
+        judge(mode, held, reached, weights)
+    winner = choose_winner(reached, weights)
     model, importance = _refit(winner, names, _thinned(parts, plan), rounds, plan, shift)
     card = {
         "winner": winner,
-        "ndcg@10": reached,
+        "ndcg@10": {name: float(np.average(values, weights=weights)) for name, values in reached.items()},
         "lists": sum(sizes),
         "held_lists": held.size,
         "held_cutoffs": sorted({float(days) for days in held.cutoff}),
