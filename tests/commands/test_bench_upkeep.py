@@ -20,7 +20,9 @@ def test_the_report_has_bytes_and_files_by_folder_with_and_without_maintenance(
     assert main(["bench-upkeep", "--hours", "12"]) == 0
     rows = json.loads((tmp_path / "reports" / "bench-upkeep.json").read_text())["rows"]
     sizes = {row["subject"]: row for row in rows if row["metric"] == "bytes"}
-    assert {f"lake, {at} hours" for at in (1, 3, 6, 12)} <= set(sizes)
+    assert {f"lake, {at} hours" for at in (1, 2, 6, 9, 12)} <= set(sizes)
+    assert sizes["events as landed, 12 hours"]["value"] > sizes["events as landed, 6 hours"]["value"] > 0
     ours = sizes["vectors, 12 hours"]
     assert ours["compared_with"] == "vectors, 12 hours, without maintenance"
+    assert {row["subject"] for row in rows if row["metric"] == "bytes_an_hour"} >= {"all, 9 to 12 hours"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["reports"]

@@ -1,4 +1,4 @@
-"""Hours for `make bench-upkeep`: what the stages of an hour leave in a home, written directly."""
+"""Hours for `make bench-upkeep`: what lands in a home and what is learned there, written directly."""
 
 from __future__ import annotations
 
@@ -10,32 +10,16 @@ from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from embeddings.settings import Settings
-from embeddings.vector_files import to_column
-from tideline.contracts import LAKE_EVENTS, QUARANTINE, SCORED, ddl
-from tideline.run import Run, name_run, write_atomically
-from tideline.window import Kind, window_ending
+from tideline.contracts import LAKE_EVENTS, QUARANTINE, ddl
+from tideline.run import Run, write_atomically
+from tideline.window import Kind
 
-USERS, ACTIVE, ITEMS, TOP_K, EVENTS = 2_000, 40, 200, 20, 400
-DIMENSION = 64
-MODEL = f"generated@0/{DIMENSION}"
+USERS, ACTIVE, ITEMS, EVENTS = 2_000, 40, 200, 400
 IDLE_EVERY, FAILED_EVERY, DAY, WEEK = 10, 50, 24, 168
 """Every so many hours nobody is active, or the run fails for good; nights; trainings."""
-MODEL_BYTES, LOG_BYTES, DOCS_BYTES = 1_000_000, 2_000, 50_000
-TAIL = '"as_of" timestamp, "generation" varchar'
-OTHERS = {
-    "popular_recommendations": f"rank integer, item_id varchar, title varchar, category varchar, score double, {TAIL}",
-    "popular_by_category": f"category varchar, rank integer, item_id varchar, title varchar, {TAIL}",
-    "intake": "batch_id varchar, source varchar, file varchar, rows_read bigint",
-    "quarantine_summary": "batch_id varchar, file varchar, rule varchar, reason varchar, count bigint",
-    "run_accounting": "accepted bigint, used_long bigint, used_short bigint, outside_windows bigint, "
-    "not_yet_due bigint, too_late bigint, duplicates bigint, taken_back bigint, no_interest bigint",
-    "click_through": "subject varchar, exposures bigint, clicks bigint, clicks_without_exposure bigint, "
-    "click_through_rate double",
-}
+MODEL_BYTES = 1_000_000
 
 
 class Hour(NamedTuple):
@@ -56,8 +40,8 @@ class Hour(NamedTuple):
         return (np.arange(ACTIVE) * 37 + self.number * 101) % USERS
 
 
-def land(settings: Settings, hour: Hour) -> str:
-    """Write an hour's landing file, its batch and its two refused rows; return the batch's id."""
+def land(settings: Settings, hour: Hour) -> tuple[str, int]:
+    """Write an hour's landing file, its batch and its two refused rows; return the batch's id and the file's bytes."""
     batch = f"{hour.number:016x}"
     folder = settings.root / "lake" / "batches" / batch
     folder.mkdir(parents=True)
@@ -107,35 +91,7 @@ def land(settings: Settings, hour: Hour) -> str:
         "unreadable": None,
     }
     (folder / "batch.json").write_text(json.dumps(record))
-    return batch
-
-
-def make_run(settings: Settings, hour: Hour, batches: tuple[str, ...], base: str | None) -> Run:
-    """Write the folder of a run as the stages before `publish` leave it, and its Data Docs and logs."""
-    window = window_ending(hour.kind, hour.ends)
-    run = Run(
-        run_id=name_run(window, "bench"),
-        window=window,
-        root=settings.root,
-        source="canonical",
-        batches=batches,
-        base=base,
-        generation=f"{hour.ends:%Y%m%dT%H%M%SZ}-{hour.kind}-{hour.number:08x}",
-        model_version="bench",
-    )
-    run.save()
-    (run.path / "stages.jsonl").write_text('{"stage": "rank", "seconds": 1.0, "rows": {}, "peak_mb": 80.0}\n')
-    _write_warehouse(run, hour)
-    _write_vectors(run, hour)
-    run.tables.mkdir()
-    (run.tables / "dim_items.parquet").write_bytes(bytes(ITEMS * 100))
-    for name, size in ((f"data_docs/{run.run_id}/staging.html", DOCS_BYTES), (f"airflow/logs/{run.run_id}", LOG_BYTES)):
-        file = settings.root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(bytes(size))
-        stamp(file, hour.ends)
-        stamp(file.parent, hour.ends)
-    return run
+    return batch, file.stat().st_size
 
 
 def train(settings: Settings, hour: Hour) -> None:
@@ -165,52 +121,3 @@ def stamp(path: Path, moment: datetime) -> None:
 def as_of_hour(start: datetime, number: int) -> Hour:
     """Return an hour of a simulation that begins at `start`."""
     return Hour(number, start + timedelta(hours=number))
-
-
-def _write_warehouse(run: Run, hour: Hour) -> None:
-    as_of = hour.ends.replace(tzinfo=None)
-    given = {"users": [f"u{number}" for number in hour.users()], "as_of": as_of, "generation": run.generation}
-    with duckdb.connect(str(run.warehouse)) as connection:
-        for kind in ("nightly", "hourly"):
-            connection.execute(f"create table {kind}_recommendations ({ddl(SCORED)}, {TAIL})")
-        for table, columns in OTHERS.items():
-            connection.execute(f"create table {table} ({columns})")
-        connection.execute(
-            f"insert into {run.kind}_recommendations "
-            f"select user_id, rank::integer, 'i' || hash(user_id, rank) % {ITEMS}, "
-            "1.0 / rank, null, null, [{'part': 'base', 'value': 1.0 / rank}], [], 'a reason of some length', [], "
-            "['popular'], 'bench', $as_of, $generation "
-            f"from (select unnest($users::varchar[]) as user_id), range(1, {TOP_K + 1}) as r(rank)",
-            given,
-        )
-        connection.execute(
-            "create table user_interests as select unnest($users::varchar[]) as user_id, 9::bigint as long_events, "
-            "1::bigint as short_events, 0.5::double as gate, $as_of as last_event_at, $as_of as as_of, "
-            "$generation as generation",
-            given,
-        )
-        connection.execute(
-            f"create table items as select 'i' || n as item_id, 'Title ' || n as title, true as is_available, "
-            f"$as_of as as_of, $generation as generation from range({ITEMS}) as r(n)",
-            {"as_of": as_of, "generation": run.generation},
-        )
-        connection.execute("insert into run_accounting values (46, 1, 2, 4, 5, 7, 8, 10, 9)")
-        # As the mart has it: a line for each batch that was ever pinned.
-        connection.execute(
-            "insert into intake select unnest($batches::varchar[]), 'canonical', 'f', 400",
-            {"batches": list(run.batches)},
-        )
-
-
-def _write_vectors(run: Run, hour: Hour) -> None:
-    run.vectors.mkdir(parents=True)
-    random = np.random.default_rng(hour.number)
-    users = hour.users()
-    column = to_column(random.standard_normal((len(users), DIMENSION), dtype=np.float32))
-    table = {"user_id": [f"u{number}" for number in users], **dict.fromkeys(("long", "short", "fused"), column)}
-    table |= dict.fromkeys(("gate", "long_norm", "short_norm", "fused_norm"), pa.array([0.5] * len(users)))
-    table["as_of"] = pa.array([hour.ends.replace(tzinfo=None)] * len(users), pa.timestamp("us"))
-    pq.write_table(pa.table({**table, "model": [MODEL] * len(users)}), run.vectors / "user_vectors.parquet")
-    vectors = to_column(np.random.default_rng(0).standard_normal((ITEMS, DIMENSION), dtype=np.float32))
-    items = {"item_id": [f"i{number}" for number in range(ITEMS)], "vector": vectors, "model": [MODEL] * ITEMS}
-    pq.write_table(pa.table(items), run.vectors / "item_vectors.parquet")

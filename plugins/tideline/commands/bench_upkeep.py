@@ -6,6 +6,7 @@ ones. Time is simulated by the times that files and records bear, so that days o
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from dataclasses import replace
@@ -16,7 +17,8 @@ from typing import Any
 from embeddings import upkeep
 from embeddings.settings import Settings
 from tideline.benches import simulated_hours as simulated
-from tideline.benches.simulated_hours import Hour
+from tideline.benches.simulated_hours import DAY, Hour
+from tideline.benches.simulated_runs import make_run
 from tideline.intake.compaction import compact_lake
 from tideline.maintenance.airflow_records import remove_logs
 from tideline.maintenance.forgetting import forget
@@ -27,14 +29,18 @@ from tideline.serving.manifest import read_manifest, write_manifest
 from tideline.serving.retention import pins_in_use
 from tideline.serving.upgrade import open_home
 
-CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)
+CHECKPOINTS = (0.1, 0.2, 0.5, 0.75, 1.0)
+LANDED, ALL = "events as landed", "all"
 FOLDERS = ("lake", "quarantine", "runs", "serving", "vectors", "models", "data_docs", "airflow", "landing")
 MAINTENANCE_HOUR = 4
 KEEP_LANDING_DAYS = 14
 
 
 def bench_upkeep(settings: Settings, hours: int) -> None:
-    """Print and report the bytes of each folder at a tenth, a quarter, a half and all of the hours.
+    """Print and report the bytes of each folder after a tenth, a fifth, a half, three quarters and all of the hours.
+
+    Through a day run folders of hours come and go: told is the fullest hour of the day up to each of these. Beside
+    the folders stand all events that have landed until then, as their files weighed.
 
     Raises
     ------
@@ -43,39 +49,48 @@ def bench_upkeep(settings: Settings, hours: int) -> None:
     """
     if hours < 12:
         raise ValueError(f"a simulation needs at least 12 hours, got {hours}")
-    figures = []
     # Every version is minutes old here: none may be kept for a reader of the last hour.
     grace, margin = upkeep.GRACE, upkeep.MARGIN
     upkeep.GRACE, upkeep.MARGIN = timedelta(0), timedelta(seconds=1)
     try:
-        plain = _simulate(settings, hours, maintained=False)
         kept = _simulate(settings, hours, maintained=True)
+        plain = _simulate(settings, hours, maintained=False)
     finally:
         upkeep.GRACE, upkeep.MARGIN = grace, margin
+    figures = []
     for at in plain:
         for name, unit in (("bytes", "B"), ("files", "files"), ("seconds", "s")):
             for folder, value in plain[at][name].items():
                 without = f"{folder}, {at:,} hours, without maintenance"
                 figures.append(row(name, f"{folder}, {at:,} hours", kept[at][name][folder], unit, without, value))
                 figures.append(row(name, without, value, unit))
-    print(
-        f"{hours:,} hours of {simulated.EVENTS} events, {simulated.USERS:,} users, a night a day. MB without -> with:"
-    )
-    for folder in (*FOLDERS, "all"):
-        sizes = (
-            f"{at:,} h {plain[at]['bytes'][folder] / 1e6:.1f} -> {kept[at]['bytes'][folder] / 1e6:.1f}" for at in plain
-        )
-        print(f"  {folder:12}{'   '.join(sizes)}")
+    *_, before, last = kept
+    for folder, size in kept[last]["bytes"].items():
+        growth = (size - kept[before]["bytes"][folder]) / (last - before)
+        figures.append(row("bytes_an_hour", f"{folder}, {before:,} to {last:,} hours", round(growth, 1), "B"))
     print(f"Written: {write_report('bench-upkeep', figures, settings)}")
+
+
+def _print_sizes(found: dict[int, dict[str, dict[str, float]]]) -> None:
+    *_, before, last = found
+    print(f"  {'MB after':18}{''.join(f'{at:>9,} h' for at in found)}   kB an hour from {before:,} to {last:,}")
+    for folder in (*FOLDERS, ALL, LANDED):
+        sizes = {at: found[at]["bytes"][folder] for at in found}
+        growth = (sizes[last] - sizes[before]) / (last - before) / 1e3
+        print(f"  {folder:18}{''.join(f'{size / 1e6:11.2f}' for size in sizes.values())}   {growth:.2f}", flush=True)
 
 
 def _simulate(settings: Settings, hours: int, *, maintained: bool) -> dict[int, dict[str, dict[str, float]]]:
     """Live through the hours in a home of their own; return what was measured at each checkpoint."""
     start = (datetime.now(UTC) - timedelta(hours=hours)).replace(minute=0, second=0, microsecond=0)
-    checkpoints = {round(hours * share) for share in CHECKPOINTS}
+    checkpoints = sorted({round(hours * share) for share in CHECKPOINTS})
     found: dict[int, dict[str, dict[str, float]]] = {}
     settings.root.mkdir(parents=True, exist_ok=True)
-    print(f"{hours:,} hours {'with' if maintained else 'without'} maintenance ...", flush=True)
+    print(
+        f"{hours:,} hours of {simulated.EVENTS} events, {simulated.USERS:,} users, a night a day, "
+        f"{'with' if maintained else 'without'} maintenance ...",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory(dir=settings.root, prefix="bench-") as scratch:
         given: dict[str, Any] = {"home": Path(scratch), "landing": None, "source": "canonical", "vars": {}}
         own = Settings(**{**settings.model_dump(), **given, "keep_landing_days": KEEP_LANDING_DAYS})
@@ -83,24 +98,28 @@ def _simulate(settings: Settings, hours: int, *, maintained: bool) -> dict[int, 
         batches: list[str] = []
         base: str | None = None
         seconds: list[float] = []
+        landed = 0
         for number in range(hours + 1):
             hour = simulated.as_of_hour(start, number)
-            batches.append(simulated.land(own, hour))
+            batch, size = simulated.land(own, hour)
+            batches, landed = [*batches, batch], landed + size
             base, spent = _live(own, hour, tuple(batches), base)
             seconds += [spent] if spent else []
             if number and number % simulated.WEEK == 0:
                 simulated.train(own, hour)
-            if maintained and number % simulated.DAY == MAINTENANCE_HOUR:
+            if maintained and number % DAY == MAINTENANCE_HOUR:
                 _maintain(own, hour.ends)
-            if number in checkpoints:
-                found[number] = _measure(own.root, seconds)
-                seconds = []
+            ahead = next(at for at in checkpoints if at >= number)
+            if number and ahead - number < DAY:
+                measured = _measure(own.root, seconds[-DAY:], landed)
+                found[ahead] = max(found.get(ahead, measured), measured, key=lambda each: each["bytes"][ALL])
+    _print_sizes(found)
     return found
 
 
 def _live(settings: Settings, hour: Hour, batches: tuple[str, ...], base: str | None) -> tuple[str | None, float]:
     """Run one hour or night; return the night that the next hour rests on, and the seconds of its commit."""
-    run = simulated.make_run(settings, hour, batches, base if hour.kind == "hourly" else None)
+    run = make_run(settings, hour, batches, base if hour.kind == "hourly" else None)
     idle = hour.kind == "hourly" and hour.number % simulated.IDLE_EVERY == 1
     if idle or (hour.kind == "hourly" and hour.number % simulated.FAILED_EVERY == 2):
         simulated.age(run, hour, ended=idle)
@@ -123,16 +142,15 @@ def _maintain(settings: Settings, now: datetime) -> None:
     remove_logs(settings.root / "airflow" / "logs", now - timedelta(days=settings.keep_log_days))
 
 
-def _measure(root: Path, seconds: list[float]) -> dict[str, dict[str, Any]]:
+def _measure(root: Path, seconds: list[float], landed: int) -> dict[str, dict[str, Any]]:
     sizes, files = dict.fromkeys(FOLDERS, 0), dict.fromkeys(FOLDERS, 0)
     for folder in FOLDERS:
         for path in (root / folder).rglob("*"):
             if path.is_file() and not path.is_symlink():
                 sizes[folder] += path.stat().st_size
                 files[folder] += 1
-    middle = sorted(seconds)[len(seconds) // 2]
     return {
-        "bytes": {**sizes, "all": sum(sizes.values())},
-        "files": {**files, "all": sum(files.values())},
-        "seconds": {"median commit since the figure before": round(middle, 3)},
+        "bytes": {**sizes, ALL: sum(sizes.values()), LANDED: landed},
+        "files": {**files, ALL: sum(files.values())},
+        "seconds": {"median of the last 24 commits": round(statistics.median_low(seconds), 3)},
     }

@@ -27,20 +27,21 @@ def write_history(desk: duckdb.DuckDBPyConnection, run: Run, own: Manifest, *, h
     current = {own.layers["nightly"], *own.layers["hours"]}
     desk.execute("create or replace temp table current_layers (generation varchar)")
     desk.executemany("insert into current_layers values (?)", [[name] for name in current if name])
-    told = _relation(run, "history", RUN_HISTORY, (_history_row(entry) for entry in entries))
+    _load(desk, run, "told", RUN_HISTORY, (_history_row(entry) for entry in entries))
     # Of a layer that stays, the snapshot before is the witness: a manifest may be of an attempt that died.
     held = "select * from {0} where is_current and generation in (from current_layers) and generation <> {1}"
-    witnessed = held.format("present.run_history", literal(own.generation)) if has_present else f"{told} where false"
+    witnessed = held.format("present.run_history", literal(own.generation)) if has_present else "from told where false"
     create_written(
         desk,
         "run_history",
         f"(with witnessed as ({witnessed}) "
         "select * replace (generation in (from current_layers) as is_current) from ("
-        f"from witnessed union all by name {told} where generation not in (select generation from witnessed)"
+        "from witnessed union all by name from told where generation not in (select generation from witnessed)"
         ") order by as_of, fence)",
     )
     measured = [row for entry in entries for row in _metric_rows(entry)] + _evaluated(run.root)
-    create_written(desk, "quality_metrics", f"({_relation(run, 'metrics', QUALITY_METRICS, measured)} order by all)")
+    _load(desk, run, "measured", QUALITY_METRICS, measured)
+    create_written(desk, "quality_metrics", "(from measured order by all)")
 
 
 def _history_row(entry: Manifest) -> dict[str, Any]:
@@ -85,12 +86,23 @@ def _evaluated(root: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _relation(run: Run, name: str, columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write rows where DuckDB can read them at once; return the relation. Row by row takes a millisecond each."""
+def _load(
+    desk: duckdb.DuckDBPyConnection, run: Run, name: str, columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Put rows into a temporary table, by way of a file: row by row takes a millisecond each.
+
+    The file goes at once. It has the whole history: left in every run's folder, it would grow with the square of it.
+    """
     file = run.path / f"{name}.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    types = ", ".join(f'"{column.name}": {literal(column.type)}' for column in columns)
-    return f"from read_json({literal(str(file))}, format = 'newline_delimited', columns = {{{types}}})"
+    try:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        types = ", ".join(f'"{column.name}": {literal(column.type)}' for column in columns)
+        desk.execute(
+            f"create or replace temp table {name} as from read_json({literal(str(file))}, "
+            f"format = 'newline_delimited', columns = {{{types}}})"
+        )
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _plain(moment: str) -> str:
