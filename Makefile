@@ -40,7 +40,7 @@ export TIDELINE_ONLY := $(ONLY)
 
 .PHONY: run train models why-changed maintain backup restore test up down sql quarantine evaluate bench-scheduler \
 	bench-gates bench-intake bench-embed bench-hourly bench-windows bench-retrieval bench-fusion bench-nightly \
-	bench-upkeep faults picture install lint lint-fix \
+	bench-upkeep bench-lookups faults picture install lint lint-fix \
 	typecheck lock clean
 
 run: install
@@ -102,6 +102,9 @@ bench-embed: install
 
 bench-hourly: install
 	@$(BIN)/python -m tideline bench-hourly --users "$(BENCH_USERS)" --active "$(BENCH_ACTIVE)"
+
+bench-lookups: install
+	@$(BIN)/python -m tideline bench-lookups $(if $(USERS),--users "$(USERS)") $(if $(ITEMS),--items "$(ITEMS)")
 
 bench-windows: install
 	@$(BIN)/python -m tideline bench-windows

@@ -108,6 +108,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.bench_hourly import bench_hourly
 
         bench_hourly(settings, options.users, options.active, options.items, options.seed_users, options.hours)
+    elif options.command == "bench-lookups":
+        from tideline.commands.bench_lookups import bench_lookups
+
+        bench_lookups(settings, options.users, options.active, options.items, options.seed_users, options.seconds)
     elif options.command == "bench-intake":
         from tideline.commands.bench_intake import bench_intake
 

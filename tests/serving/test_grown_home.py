@@ -9,14 +9,17 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from embeddings.store import read_table
 from tideline.benches.grown_home import deliver_over_time, grow
 from tideline.benches.hourly_shop import AS_OF, land_hour, land_year
+from tideline.benches.lookups import publishing, read_for
+from tideline.benches.small_home import environment_of
 from tideline.serving import publish
 
 MODEL = "tiny@0/2"
-USERS = ("u0000000", "u0000001")
+USERS = ("customer-0000000", "customer-0000001")
 
 
 def write_vectors(run, users):
@@ -50,7 +53,7 @@ def test_a_grown_home_has_the_users_of_the_small_one_so_many_times(room, make_ro
     deliver_over_time(room.settings.root)
     grow(room.settings, large.settings, users=2, copies=3)
 
-    names = [f"u{number:07}" for number in range(6)]
+    names = [f"customer-{number:07}" for number in range(6)]
     assert list(large.shown()) == names
     grown = large.settings.root / batch.relative_to(room.settings.root)
     events = pq.read_table(grown / "events.parquet").to_pylist()
@@ -84,3 +87,27 @@ def test_the_shop_lands_what_was_asked_for(tmp_path):
         )
         assert users == 5
         assert (end.replace(tzinfo=None) - last).total_seconds() > 0 and first >= AS_OF.replace(tzinfo=None, hour=1)
+
+
+def test_readers_see_whole_generations_while_hours_are_published(room, make_room, tmp_path, monkeypatch):
+    night = room.make_run("nightly", room.at(0), dict.fromkeys(USERS, 1.0))
+    write_vectors(night, USERS)
+    publish(night, room.settings)
+    write_batch(room.settings.root)
+    large = make_room(home=tmp_path / "large")
+    grow(room.settings, large.settings, users=2, copies=4)
+    for name, value in environment_of(large.settings).items():
+        monkeypatch.setenv(name, value)
+
+    with publishing(large.settings, environment_of(large.settings), users=8, active=2) as taken:
+        for _ in range(60):
+            opened = read_for({}, "lookup", "opened for each", users=8, top_k=3, seconds=0.5)
+            if opened.generations > 2:
+                break
+        kept = read_for({}, "lookup", "kept open", users=8, top_k=3, seconds=0.5)
+
+    assert len(taken) > 1 and kept.seconds == sorted(kept.seconds)
+    assert opened.generations > 2  # the users of two hours, and some whose rows are of the night
+    assert len({generation for _, generation in large.shown().values()}) > 2
+    with pytest.raises(RuntimeError, match="has 3 rows of 1 generations, not 4 of one"):
+        read_for({}, "lookup", "kept open", users=8, top_k=4, seconds=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import duckdb
 import pytest
@@ -26,6 +27,24 @@ def test_every_table_keeps_its_comments_through_nights_and_hours(room):
     for table, contract in (("run_history", RUN_HISTORY), ("quality_metrics", QUALITY_METRICS)):
         assert {name: told[table, name] for name in (c.name for c in contract)} == {c.name: c.comment for c in contract}
     assert room.ask("select comment from duckdb_views() where view_name = 'recommendations'")[0][0].startswith("Grain:")
+
+
+def test_a_users_rows_are_found_by_an_index_whatever_ids_have_in_common(room):
+    users = {f"customer-{number:07}": 1.0 for number in range(60)}
+    night = room.make_run("nightly", room.at(0), users)
+    publish(night, room.settings)
+
+    def ways(user: str) -> list[str]:
+        plan = room.ask(f"explain analyze from recommendations where user_id = '{user}'")[0][1]
+        assert plan.count("recommendations") >= 2
+        return re.findall(r"Type: (\w+ Scan)", plan)
+
+    assert "Index Scan" in ways("customer-0000007")
+    publish(room.make_run("hourly", room.at(1), {"customer-0000007": 2.0}, base=night.run_id), room.settings)
+    assert "Index Scan" in ways("customer-0000007")
+    scores = {user: score for user, (score, _) in room.shown().items()}
+    assert scores == users | {"customer-0000007": 2.0}
+    assert room.ask("select score from recommendations where user_id = 'customer-0000007' and rank = 1") == [(2.0,)]
 
 
 def test_history_tells_what_became_of_the_accepted_events(room):

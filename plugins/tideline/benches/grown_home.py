@@ -17,12 +17,13 @@ import duckdb
 import pyarrow as pa
 
 from embeddings.settings import Settings
-from tideline.benches.hourly_shop import landed_at
+from tideline.benches.hourly_shop import PREFIX, landed_at
+from tideline.serving.tables import NIGHTLY_BY_USER, index_users
 
 LEARNED_PARTS = ("long", "short", "text_near", "trend", "user", "own_history", "rhythm", "category")
 """Parts that a trained ranking has beside those of the fixed blend: in pairs that add up to nothing."""
 ORDERED = {"nightly_recommendations": "user_id, rank", "user_interests": "user_id"}
-OWNER = "'u' || lpad((substr(user_id, 2)::bigint + $copy * $users)::varchar, 7, '0')"
+OWNER = f"'{PREFIX}' || lpad((substr(user_id, {len(PREFIX) + 1})::bigint + $copy * $users)::varchar, 7, '0')"
 """The name of a user's copy, so that copies are in order, and the users of the small home come first."""
 
 
@@ -83,11 +84,13 @@ def _grow_snapshot(root: Path, users: int, copies: int, config: dict[str, object
     assert snapshot is not None
     snapshot.path.chmod(0o644)
     with duckdb.connect(str(snapshot.path), config=config) as connection:
+        connection.execute(f"drop index if exists {NIGHTLY_BY_USER}")
         for table, order in ORDERED.items():
             connection.execute(f"create temp table small as from {table} order by {order}")
             for copy in range(1, copies):
                 connection.execute(f"insert into {table} {_copy_rows(table)}", {"copy": copy, "users": users})
             connection.execute("drop table small")
+        index_users(connection)
         connection.execute("checkpoint")
     snapshot.path.chmod(0o444)
     return snapshot.generation, snapshot.path.stat().st_size
@@ -123,11 +126,11 @@ def _grow_vectors(settings: Settings, model: str, generation: str, users: int, c
     table = open_table(settings, model, USER_VECTORS)
     assert table is not None
     small = table.to_arrow()
-    numbers = pa.array([int(name[1:]) for name in small["user_id"].to_pylist()])
+    numbers = [int(name.removeprefix(PREFIX)) for name in small["user_id"].to_pylist()]
 
     def batches() -> Iterator[pa.RecordBatch]:
         for copy in range(1, copies):
-            names = pa.array([f"u{number.as_py() + copy * users:07}" for number in numbers])
+            names = pa.array([f"{PREFIX}{number + copy * users:07}" for number in numbers])
             place = small.schema.get_field_index("user_id")
             yield from small.set_column(place, "user_id", names).to_batches(max_chunksize=8192)
 

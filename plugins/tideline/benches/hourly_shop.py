@@ -15,6 +15,8 @@ AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 365
 DELIVERIES = 28
 """Files of events that landed before the night, of a quarter of a day each; one more has the history before them."""
+PREFIX = "customer-"
+"""What all users' names begin with: more than the eight characters by which DuckDB tells blocks of text apart."""
 IN_AN_HOUR = 3
 """Events of an active user in an hour."""
 NUMBERS = ("users", "items", "events", "days", "active", "each", "number")
@@ -77,6 +79,7 @@ def _ends() -> list[datetime]:
 def _connect(given: Mapping[str, int | datetime]) -> duckdb.DuckDBPyConnection:
     """Open a database that has the views of the shop, for these numbers."""
     connection = duckdb.connect(config={"threads": 2})
+    connection.execute("set variable prefix = ?", [PREFIX])
     for name, value in {**dict.fromkeys(NUMBERS, 0), **given}.items():
         plain = value.replace(tzinfo=None) if isinstance(value, datetime) else value
         connection.execute(f"set variable {name} = ?", [plain])

@@ -1,6 +1,6 @@
 -- Everything follows from numbers and DuckDB's hash: the same sizes give the same shop.
 create macro chance(a, b) as hash(a, b) % 1000000 / 1000000.0;
-create macro user_name(n) as 'u' || lpad(n::varchar, 7, '0');
+create macro user_name(n) as getvariable('prefix') || lpad(n::varchar, 7, '0');
 create macro item_name(n) as 'i' || lpad(n::varchar, 6, '0');
 create macro word(n) as list_extract(
     ['red', 'blue', 'wool', 'steel', 'garden', 'kitchen', 'winter', 'travel', 'paper', 'glass', 'small', 'large', 'oak',

@@ -10,23 +10,16 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from embeddings.settings import Settings
-from tideline import airflow_home
-from tideline.benches.grown_home import deliver_over_time, grow
-from tideline.benches.hourly_shop import AS_OF, land_hour, land_year
-from tideline.benches.timed_run import Timed, time_run
+from tideline.benches.grown_home import grow
+from tideline.benches.hourly_shop import land_hour
+from tideline.benches.small_home import EACH, make_small_home, settings_at, time_in
+from tideline.benches.timed_run import Timed
 from tideline.report import print_table, row, write_report
 from tideline.serving.pointer import current_snapshot, list_snapshots, serving_folder
-from tideline.window import Kind
-
-EACH = 20
-"""Events of a user in the year before the night."""
 
 
 def bench_hourly(
@@ -65,13 +58,10 @@ def bench_hourly(
     settings.root.mkdir(parents=True, exist_ok=True)
     found: dict[tuple[int, int], Timed] = {}
     with tempfile.TemporaryDirectory(dir=settings.root, prefix="bench-") as scratch:
-        small = _at(settings, Path(scratch) / "small")
         print(f"A night over {seed:,} users and {items:,} items ...", flush=True)
-        land_year(small.landing_path, seed, items, EACH)
-        _timed(small, "nightly", AS_OF)
-        deliver_over_time(small.root)
+        small = make_small_home(settings, Path(scratch) / "small", seed, items)
         for total in sorted(totals):
-            home = _at(settings, Path(scratch) / f"home-{total}")
+            home = settings_at(settings, Path(scratch) / f"home-{total}")
             print(f"Growing it to {total:,} users ...", flush=True)
             grow(small, home, seed, total // seed)
             numbers = iter(range(1, 24))
@@ -86,13 +76,8 @@ def bench_hourly(
     print(f"Written: {write_report('bench-hourly', figures, settings)}")
 
 
-def _at(settings: Settings, home: Path) -> Settings:
-    own = {"source": "canonical", "home": home, "landing": home / "landing", "vars": {}, "keep_generations": 2}
-    return Settings(**(settings.model_dump() | own))
-
-
 def _hour(home: Settings, number: int, total: int, items: int, active: int) -> Timed:
-    timed = _timed(home, "hourly", land_hour(home.landing_path, number, total, items, active))
+    timed = time_in(home, "hourly", land_hour(home.landing_path, number, total, items, active))
     if timed.users != active:
         raise RuntimeError(f"{timed.users} users were published, {active} were active")
     serving = serving_folder(home.root)
@@ -101,15 +86,6 @@ def _hour(home: Settings, number: int, total: int, items: int, active: int) -> T
         if snapshot != current:
             snapshot.path.unlink()
     return timed
-
-
-def _timed(settings: Settings, kind: Kind, as_of: datetime) -> Timed:
-    environment = airflow_home.passed_on(settings) | {
-        "AIRFLOW_HOME": str(settings.root / "airflow"),
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-    }
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(time_run, environment, kind, as_of).result()
 
 
 def _figures(found: dict[tuple[int, int], Timed], usual: int) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from embeddings.failpoints import failpoint
 from tideline.run import Run
 from tideline.serving.layer import utc
 from tideline.serving.pointer import SnapshotError, current_snapshot, serving_folder, sync
-from tideline.serving.tables import ORDER, attach, columns, copy_table, shared_columns, transaction
+from tideline.serving.tables import ORDER, attach, columns, copy_table, index_users, shared_columns, transaction
 
 FICLONE = 0x40049409
 """`ioctl` of Linux that makes a file share the blocks of another (Btrfs, XFS)."""
@@ -51,6 +51,7 @@ def build_afresh(desk: duckdb.DuckDBPyConnection, run: Run) -> None:
     with transaction(desk):
         for table in ORDER:
             copy_table(desk, "built", table, empty=table == other)
+        index_users(desk, "next")
     desk.execute("checkpoint next")  # most bytes go to the disk here, outside the lock
 
 
