@@ -20,13 +20,14 @@ from embeddings.shard_files import (
     Plan,
     PlanError,
     Record,
+    carried_file,
     keys_file,
     read_plan,
     record_file,
     texts_file,
     vectors_file,
 )
-from embeddings.vector_files import KEY_BYTES, ROW_GROUP, to_column, vector_schema, writing
+from embeddings.vector_files import ITEMS_FILE, KEY_BYTES, ROW_GROUP, carry, to_column, vector_schema, writing
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,11 @@ def _record(out: Path, shard: str) -> Record:
 
 
 def _write_vectors(settings: Settings, model: Model, kind: str, out: Path, failed: pa.Array) -> int:
-    """Write the vectors of a kind's rows; return how many there are."""
+    """Write the vectors of a kind's rows, or put those there that are carried; return how many there are."""
+    carried = carried_file(out)
+    if kind == "item" and carried.exists():
+        carry(carried, out / ITEMS_FILE)
+        return int(pq.read_metadata(carried).num_rows)
     id_column = f"{kind}_id"
     schema = vector_schema(id_column, model.dimension, model.model_id, model_column=kind == "item")
     count = 0

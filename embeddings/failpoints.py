@@ -27,7 +27,7 @@ SIDE_EFFECTS = {
     "ledger.clear": ("embeddings/ledger.py", "files of committed shards are removed"),
     "vectors.write": ("embeddings/vector_files.py", "a file of vectors gets its name"),
     "vectors.aside": ("embeddings/join.py", "a file of text vectors is put aside"),
-    "vectors.carry": ("embeddings/join.py", "an hour takes the item vectors of its base"),
+    "vectors.carry": ("embeddings/vector_files.py", "an hour takes the item vectors of its base"),
     "knowledge.save": ("plugins/tideline/ranking/learned/knowledge.py", "the knowledge folder appears"),
     "ranking.part": ("plugins/tideline/ranking/stage.py", "a part of the ranked rows is written"),
     "ranking.rename": ("plugins/tideline/ranking/stage.py", "the ranked rows get their folder's name"),

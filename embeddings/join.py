@@ -17,14 +17,13 @@ from embeddings.failpoints import failpoint
 from embeddings.identity import joined_id, without_frame
 from embeddings.settings import Settings
 from embeddings.space_files import SpaceError, load_space
-from embeddings.table_files import link_file
 from embeddings.vector_files import (
     EVENTS_FILE,
     ITEMS_FILE,
-    PART,
     ROW_GROUP,
     TEXT,
     VectorFile,
+    carry,
     text_file,
     to_column,
     to_matrix,
@@ -124,13 +123,7 @@ def _take_from_base(base: Path, vectors: Path, model_id: str) -> int:
             f"the base night has vectors of {file.model!r}, the run is to have {model_id!r}: clear the run from its "
             "first task, so that it takes the version of its base"
         )
-    part = vectors / f".{ITEMS_FILE}{PART}"
-    part.unlink(missing_ok=True)
-    link_file(base / ITEMS_FILE, part)
-    failpoint("vectors.carry.before")
-    part.replace(vectors / ITEMS_FILE)
-    failpoint("vectors.carry.after")
-    part.unlink(missing_ok=True)  # renaming one link over another of the same file does nothing
+    carry(base / ITEMS_FILE, vectors / ITEMS_FILE)
     return len(file.ids)
 
 

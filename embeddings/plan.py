@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from embeddings.ledger import adopt_shards, known_texts, ledger_secret, text_key
 from embeddings.model import Model, describe_model
 from embeddings.settings import Settings
-from embeddings.shard_files import KINDS, Plan, Shard, folder_of, keys_file, prompt_of, save_plan, texts_file
+from embeddings.shard_files import (
+    KINDS,
+    Plan,
+    Shard,
+    carry_items,
+    folder_of,
+    keys_file,
+    prompt_of,
+    save_plan,
+    texts_file,
+)
 from embeddings.texts import event_text, is_cut, item_text, normalise
 from embeddings.tokens import count_tokens
 from embeddings.vector_files import KEY_BYTES
@@ -35,7 +45,7 @@ _TEXTS = pa.schema(
 )
 
 
-def plan_texts(items: Path, event_texts: Path, out: Path, settings: Settings) -> Plan:
+def plan_texts(items: Path, event_texts: Path, out: Path, settings: Settings, base: Path | None = None) -> Plan:
     """Look up every text of a run and store the plan of those that have no vector, in place of an earlier plan.
 
     Shards that other plans finished and did not commit are committed first: what a killed run embedded is known. The
@@ -50,6 +60,9 @@ def plan_texts(items: Path, event_texts: Path, out: Path, settings: Settings) ->
         Parquet with `event_id`, `event_text`. Ordered by user it makes window vectors cheap in memory.
     out
         Folder of the run's vectors, made if missing; the plan goes to `shards/` in it.
+    base
+        The same folder of the run whose items an hour carries, texts and all. Where it has their vectors by this model
+        they are taken from there, and no item is looked up.
 
     Raises
     ------
@@ -67,8 +80,12 @@ def plan_texts(items: Path, event_texts: Path, out: Path, settings: Settings) ->
     adopt_shards(settings, model)
     pending = folder / "pending.arrow"
     seen: list[pa.Array] = []
+    carried = base is not None and carry_items(base, out, model)
     with pa.ipc.new_file(pending, _TEXTS) as writer:
         for kind, source in zip(KINDS, (items, event_texts), strict=True):
+            if kind == "item" and carried:
+                seen.append(pq.read_table(keys_file(out, kind), columns=["key"])["key"].unique())
+                continue
             for block in _key_rows(kind, source, out, settings, model):
                 seen.append(block["key"].combine_chunks())
                 missing = block.filter(pa.array(~known_texts(settings, model, seen[-1])))

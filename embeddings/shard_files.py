@@ -2,8 +2,8 @@
 
 `<out>/shards/`, readable by its owner only, belongs to one run: `plan.json`; `item_keys.parquet` and
 `event_keys.parquet`, the key of each row's text; `<shard>.parquet`, the texts of a shard; `<shard>.json`, what became
-of it. The vectors of finished shards wait for their commit in `<root>/vectors/<model>/shards/`, without any text, so
-that they outlive a run that is killed or opened again.
+of it; `item_vectors.parquet`, those that an hour carries. The vectors of finished shards wait for their commit in
+`<root>/vectors/<model>/shards/`, without any text, so that they outlive a run that is killed or opened again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
+
 from embeddings.failpoints import failpoint
 from embeddings.model import Model
 from embeddings.settings import Settings
-from embeddings.table_files import model_folder
+from embeddings.table_files import link_file, model_folder
+from embeddings.vector_files import ITEMS_FILE, text_file
 
 KINDS = ("item", "event")
 """What has a text; each has its prompt and its file of keys."""
@@ -80,6 +83,28 @@ def vectors_file(settings: Settings, model_id: str, shard: str) -> Path:
 def prompt_of(model: Model, kind: str) -> str:
     """Return what is put before a text of this kind."""
     return model.item_prompt if kind == "item" else model.user_prompt
+
+
+def carried_file(out: Path) -> Path:
+    """Return the file with the item vectors that a run carries; it is there if it carries some."""
+    return folder_of(out) / ITEMS_FILE
+
+
+def carry_items(base: Path, out: Path, model: Model) -> bool:
+    """Put the keys and text vectors of the items of another run beside the plan; return False if they do not suit.
+
+    They suit if they were made by this model and are both there.
+    """
+    keys, vectors = keys_file(base, "item"), text_file(base, ITEMS_FILE)
+    try:
+        if (pq.read_schema(vectors).metadata or {}).get(b"model", b"").decode() != model.model_id:
+            return False
+        link_file(keys, keys_file(out, "item"))
+        link_file(vectors, carried_file(out))
+    except FileNotFoundError:
+        keys_file(out, "item").unlink(missing_ok=True)
+        return False
+    return True
 
 
 def save_plan(out: Path, plan: Plan) -> None:

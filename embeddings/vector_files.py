@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from embeddings.failpoints import failpoint
+from embeddings.table_files import link_file
 
 # A few rows of a large file are read by row group: small groups, about 12 MB at 384 dimensions.
 ROW_GROUP = 8192
@@ -82,6 +83,17 @@ def writing(file: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         failpoint("vectors.write.after")
     finally:
         part.unlink(missing_ok=True)
+
+
+def carry(origin: Path, file: Path) -> None:
+    """Put a link to another run's file of vectors in the place of `file`, at once."""
+    part = file.with_name(f".{file.name}{PART}")
+    part.unlink(missing_ok=True)
+    link_file(origin, part)
+    failpoint("vectors.carry.before")
+    part.replace(file)
+    failpoint("vectors.carry.after")
+    part.unlink(missing_ok=True)  # renaming one link over another of the same file does nothing
 
 
 def check_vectors(rows: pq.ParquetFile, name: str) -> None:

@@ -79,7 +79,8 @@ def plan_texts(opened: str) -> list[str]:
     shards: list[str] = []
 
     def plan(run: Run, settings: Settings) -> Counts:
-        made = plan_texts(run.tables / "dim_items.parquet", run.tables / "event_texts.parquet", run.vectors, settings)
+        items, event_texts = run.tables / "dim_items.parquet", run.tables / "event_texts.parquet"
+        made = plan_texts(items, event_texts, run.vectors, settings, base=run.base_vectors)
         shards.extend(shard.name for shard in made.shards)
         return {"shards": len(shards), "tokens": sum(shard.tokens for shard in made.shards), **made.counts}
 

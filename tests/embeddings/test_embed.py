@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +13,13 @@ import pyarrow as pa
 import pytest
 
 from embeddings import collect
+from embeddings.collect import collect_vectors
 from embeddings.embed import embed_run
 from embeddings.model import describe_model
+from embeddings.plan import plan_texts
 from embeddings.settings import Settings, load_settings
-from embeddings.vector_files import VectorFile
+from embeddings.shard import encode_shard
+from embeddings.vector_files import ITEMS_FILE, TEXT, VectorFile
 
 WriteRun = Callable[..., tuple[Path, Path]]
 
@@ -58,6 +62,30 @@ def test_the_counts_say_what_a_run_saved(write_run: WriteRun, tmp_path: Path, se
     one, two = (VectorFile(tmp_path / name / "event_vectors.parquet", "event_id") for name in ("one", "two"))
     rows = np.arange(4)
     assert np.array_equal(one.take(rows), two.take(rows)[::-1])
+
+
+def test_an_hour_takes_its_items_from_its_base_and_looks_none_up(
+    write_run: WriteRun, tmp_path: Path, settings: Settings
+) -> None:
+    items, night, hour = ["Heat.", None, "Alien."], tmp_path / "night", tmp_path / "hour"
+    embed_run(*write_run(items, ["quiet"]), night, settings)
+    (night / TEXT).mkdir()
+    (night / ITEMS_FILE).rename(night / TEXT / ITEMS_FILE)  # as joining leaves it
+    shutil.rmtree(settings.root / "vectors")  # now no ledger knows them
+    run = write_run(items, ["Heat.", "loud"], "hour")
+
+    plan = plan_texts(*run, hour, settings, base=night)
+    for shard in plan.shards:
+        encode_shard(hour, shard.name, settings)
+    counts = [collect_vectors(hour, settings) for _ in range(2)]
+
+    assert counts[0] == counts[1]
+    assert {name: counts[0][name] for name in ("asked", "unique", "known", "embedded", "items", "item_vectors")} == {
+        "asked": 5, "unique": 3, "known": 1, "embedded": 2, "items": 3, "item_vectors": 2,
+    }  # fmt: skip
+    assert (hour / ITEMS_FILE).samefile(night / TEXT / ITEMS_FILE)
+    prompted = load_settings(home=settings.root, item_prompt="film: ")
+    assert plan_texts(*run, hour, prompted, base=night).counts["known"] == 0
 
 
 def test_a_prompt_makes_another_vector(write_run: WriteRun, tmp_path: Path, settings: Settings) -> None:
