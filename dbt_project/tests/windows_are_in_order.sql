@@ -6,7 +6,6 @@ where
     or not coalesce(short_starts_at < short_ends_at, false)
     or long_half_life_days <= 0
     or short_half_life_days <= 0
-    or history_half_life_days <= 0
     or late_lookback_days is null
     or late_lookback_days < 0
     or not coalesce(click_through_days > 0, false)

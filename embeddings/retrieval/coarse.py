@@ -4,7 +4,8 @@ For each block of queries: one product of all items, in int8 or float32; the hig
 neighbouring items; the best `w` groups, `w` somewhat over k, which hold the best `w` items; of their members the best
 `w`; their cosines in float32; the best k of these. What was left out has no higher score than the lowest one kept, so
 nothing can be missing if that score, plus the error that the coarse product may have, lies below the k-th cosine. The
-few queries where it does not are widened: every item whose score is within the error of the k-th cosine is computed.
+queries where it does not, those that many items are nearly as near to, are asked again for four times as many; the few
+that remain are widened: every item whose score is within the error of the k-th cosine is computed.
 The error is that of independent roundings; where the cosines that were computed show another one, or where many queries
 need widening, float32 takes over.
 """
@@ -33,6 +34,8 @@ SCORES = 1 << 27
 ROWS = 1024
 DEVIATIONS = 6
 """Standard deviations of the rounding error that a score may be off by."""
+AGAIN = 4
+"""Times as many items are looked at for a query that was left open."""
 UNSURE = 0.25
 """Share of the first block that may need widening, or show a larger error, before int8 is given up for float32."""
 
@@ -107,20 +110,32 @@ def _search_block(
 ) -> tuple[Tensor, Tensor, int]:
     """Return indices and cosines of the best k, and how many queries the scores were not fit for; fills `scores`."""
     unit, error = _multiply(queries, items, scores)
-    nothing = torch.iinfo(scores.dtype).min if scores.dtype == torch.int32 else float("-inf")
+    nothing = _nothing(scores)
     scores[:, len(items.vectors) :] = nothing
     scores[barred] = nothing
-    width = min(8 + k + k // 2, len(items.vectors))
-    kept, index = _best(scores, width)
-    index, cosines = rank_exactly(queries, items.vectors, index.masked_fill_(kept == nothing, -1), k)
-    lowest = kept.amin(dim=1)
-    doubtful = (lowest != nothing) & (cosines[:, -1] <= lowest * unit + error)
+    width = 8 + k + k // 2
+    index, cosines, doubtful = _rank_best(queries, items, k, scores, unit, error, width)
+    again = torch.nonzero(doubtful)[:, 0]
+    if len(again) and width < len(items.vectors):
+        asked = (queries[again], items, k, scores[again], unit[again], error[again])
+        index[again], cosines[again], doubtful[again] = _rank_best(*asked, AGAIN * width)
     coarse = scores.gather(1, index.clamp(min=0)) * unit[:, None]
     misjudged = (((coarse - cosines).abs() > error[:, None]) & (index >= 0)).any(dim=1)
     for row in torch.nonzero(doubtful)[:, 0].tolist():
         reached = torch.nonzero(scores[row] * unit[row] >= cosines[row, -1] - error[row])[None, :, 0]
         index[row], cosines[row] = rank_exactly(queries[row : row + 1], items.vectors, reached, k)
     return index, cosines, int((doubtful | misjudged).sum())
+
+
+def _rank_best(
+    queries: Tensor, items: Items, k: int, scores: Tensor, unit: Tensor, error: Tensor, width: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return indices and cosines of the best k among the `width` highest scores, and whether there may be better."""
+    nothing = _nothing(scores)
+    kept, index = _best(scores, min(width, len(items.vectors)))
+    index, cosines = rank_exactly(queries, items.vectors, index.masked_fill_(kept == nothing, -1), k)
+    lowest = kept.amin(dim=1)
+    return index, cosines, (lowest != nothing) & (cosines[:, -1] <= lowest * unit + error)
 
 
 def _multiply(queries: Tensor, items: Items, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,6 +160,11 @@ def _best(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:
     members = scores.view(-1, GROUP).index_select(0, place.view(-1)).view(rows, -1)
     kept, member = members.topk(width, dim=1, sorted=False)
     return kept, best.gather(1, member // GROUP) * GROUP + member % GROUP
+
+
+def _nothing(scores: Tensor) -> float:
+    """Return the score of what may not be found."""
+    return torch.iinfo(scores.dtype).min if scores.dtype == torch.int32 else float("-inf")
 
 
 def _positive(step: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ def test_what_is_too_late_touches_nobody_and_is_in_no_table(shop):
 
     assert shop.table(hour, "dim_users") == []
     assert account(shop, night)["too_late"] == 1
-    for table in ("dim_users", "dim_items", "item_popularity", "user_item_history"):
+    for table in ("dim_users", "dim_items", "item_popularity", "user_events"):
         assert not {"u9", "i9"} & {value for row in shop.table(night, table) for value in row.values()}
 
 

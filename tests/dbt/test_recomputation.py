@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 NIGHT = datetime(2024, 5, 1)
 HOUR = NIGHT + timedelta(hours=1)
 USERS = [f"u{n}" for n in range(30)]
-OF_USERS = ("user_events", "long_window_behaviour", "short_window_behaviour", "user_item_history")
+OF_USERS = ("user_events", "long_window_behaviour", "short_window_behaviour")
 
 
 def stream(seed, rows):

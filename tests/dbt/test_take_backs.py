@@ -72,11 +72,11 @@ def test_a_window_before_the_refund_still_sees_the_purchase(house):
     seen = {}
     for as_of in ("2024-01-05 12:00", "2024-01-05 13:00", "2024-01-07"):
         run = house.built("nightly", as_of, ["b"])
-        for table in ("short_window_behaviour", "user_item_history"):
+        for table in ("short_window_behaviour", "user_events"):
             seen[as_of, table] = {row["item_id"] for row in house.table(run, table) if row["user_id"] == "u"}
         seen[as_of, "users"] = {row["item_id"]: row["users"] for row in house.table(run, "item_popularity")}
 
-    for table in ("short_window_behaviour", "user_item_history"):
+    for table in ("short_window_behaviour", "user_events"):
         assert seen["2024-01-05 12:00", table] == {"kept", "returned", "deleted"}
         assert seen["2024-01-05 13:00", table] == {"kept", "deleted"}
         assert seen["2024-01-07", table] == {"kept"}
@@ -93,7 +93,7 @@ def test_an_hour_answers_for_whoever_took_back_their_only_purchase(house):
 
     (row,) = house.table(hour, "dim_users")
     assert (row["user_id"], row["events"], row["last_event_at"]) == ("u", 0, None)
-    assert house.table(hour, "user_item_history") == []
+    assert house.table(hour, "user_events") == []
     # Only its users' rows are read and ordered.
     assert {row["user_id"] for row in house.table(hour, "int_events__deduplicated")} == {"u"}
 

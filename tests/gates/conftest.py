@@ -95,10 +95,8 @@ create table short_window_behaviour as
         event_text is not null as has_text, 1::decimal(18, 6) as weight, 1::decimal(18, 9) as decay_weight,
         timestamp '2000-11-16' as window_starts_at, timestamp '2000-11-23' as window_ends_at
     from events where event_at >= '2000-11-16';
-create table user_item_history as
-    select user_id, item_id, count(*) as events, max(event_at)::timestamp as last_event_at,
-        arg_max(event_id, event_at) as last_event_id
-    from events where item_id is not null group by all;
+create table user_events as
+    select user_id, item_id, event_id, event_at::timestamp as event_at from events where item_id is not null;
 create table popular_recommendations as select 1 as rank, 'i1' as item_id;
 create table popular_by_category as select 'hats' as category, 1 as rank, 'i1' as item_id;
 create table nightly_recommendations as
@@ -106,7 +104,7 @@ create table nightly_recommendations as
         select users.user_id, items.item_id,
             row_number() over (partition by users.user_id order by items.item_id) as rank
         from dim_users as users cross join dim_items as items
-        anti join user_item_history as seen on seen.user_id = users.user_id and seen.item_id = items.item_id
+        anti join user_events as seen on seen.user_id = users.user_id and seen.item_id = items.item_id
         where items.is_available
     )
     select user_id, rank::integer as rank, item_id, 1.0::double / rank as score,

@@ -23,7 +23,7 @@ BEHAVIOUR = {
     "users_that_differ_from_scope": ("insert into int_users__in_scope values ('u9')", 1),
     "window_users_out_of_scope": ("update long_window_behaviour set user_id = 'u9' where event_id = 'e1'", 1),
     "events_outside_window": ("update short_window_behaviour set event_at = window_ends_at", 2),
-    "events_not_before_as_of": ("update user_item_history set last_event_at = '2000-11-23' where user_id = 'u3'", 1),
+    "events_not_before_as_of": ("update user_events set event_at = '2000-11-23' where event_id = 'e5'", 1),
     "weights_not_positive": ("update long_window_behaviour set weight = 0 where user_id = 'u2'", 2),
     "decay_out_of_range": ("update short_window_behaviour set decay_weight = 1.5 where user_id = 'u1'", 1),
     "duplicate_window_events": ("insert into long_window_behaviour from long_window_behaviour limit 1", 1),
@@ -173,7 +173,7 @@ def test_an_hour_without_anybody_passes(made: SimpleNamespace, settings: Setting
             "dim_users",
             "long_window_behaviour",
             "short_window_behaviour",
-            "user_item_history",
+            "user_events",
         )
     )
     run = made.warehouse(made.run(settings.root, "hourly", base="nightly-20001122T000000Z-0123abcd"), emptied)
@@ -211,7 +211,7 @@ def test_blocked_items_are_not_missed(made: SimpleNamespace, settings: Settings)
 
 def test_a_user_for_whom_no_item_is_left_needs_no_rows(made: SimpleNamespace, settings: Settings) -> None:
     breakage = (
-        "insert into user_item_history select 'u3', item_id, 1, timestamp '2000-01-01', 'e5' from dim_items;"
+        "insert into user_events select 'u3', item_id, 'e5', timestamp '2000-01-01' from dim_items;"
         "delete from nightly_recommendations where user_id = 'u3'"
     )
     assert check("recommendations", made.warehouse(made.run(settings.root), breakage), settings)["warnings"] == 0

@@ -104,6 +104,26 @@ def test_lists_to_learn_from_hold_what_serving_would_have_computed(past: Past) -
     np.testing.assert_array_equal(made.features, assemble(block, repeats=True)[1])
 
 
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize(
+    "reads",
+    [{"tifu.share", "text_fused.rank"}, {"ease", "own_due", "category_share"}, {"item_age", "text_long", "no_such"}],
+)
+def test_features_that_nobody_reads_are_left_out_and_the_others_stay(
+    past: Past, reads: set[str], repeats: bool
+) -> None:
+    users, prepared = np.arange(USERS), prepare(past)
+    every, some = (
+        assemble(describe(prepared.ahead(users, None, 15, reads=asked), users, repeats=True), repeats=repeats)
+        for asked in (None, reads)
+    )
+    chosen = [place for place, name in enumerate(every[2]) if name in reads]
+    assert some[2] == tuple(every[2][place] for place in chosen)
+    assert set(some[2]) == reads - {"no_such"}
+    np.testing.assert_array_equal(some[1], every[1][:, chosen])
+    np.testing.assert_array_equal(some[0].item, every[0].item)
+
+
 def test_items_that_were_not_there_yet_are_no_candidates(past: Past) -> None:
     since = np.full(ITEMS, np.nan)
     later = past.item != 7

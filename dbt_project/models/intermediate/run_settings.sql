@@ -9,7 +9,6 @@ settings as (
         {{ setting_sql('short_window_days', 'double') }} as short_window_days,
         {{ setting_sql('long_half_life_days', 'double') }} as long_half_life_days,
         {{ setting_sql('short_half_life_days', 'double') }} as short_half_life_days,
-        {{ setting_sql('history_half_life_days', 'double') }} as history_half_life_days,
         {{ setting_sql('trend_days', 'double') }} as trend_days,
         {{ setting_sql('click_through_days', 'double') }} as click_through_days,
         {{ setting_sql('late_lookback_days', 'double') }} as late_lookback_days,

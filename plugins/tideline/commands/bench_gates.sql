@@ -61,14 +61,8 @@ select
 from lake.events
 where event_at >= getvariable('as_of') - interval 7 day;
 
-create table user_item_history as
-select
-    user_id, item_id,
-    count(*) as events,
-    max(event_at) as last_event_at,
-    max(struct_pack(event_at := event_at, event_id := event_id)).event_id as last_event_id
-from lake.events
-group by user_id, item_id;
+create table user_events as
+select user_id, item_id, event_id, event_at from lake.events;
 
 create table popular_recommendations as select 1 as rank, 'item-1' as item_id;
 create table popular_by_category as select 'category 1' as category, 1 as rank, 'item-1' as item_id;

@@ -22,7 +22,7 @@ BY_HAND = Path(__file__).with_name("by_hand")
 COMPARED = (
     "long_window_behaviour",
     "short_window_behaviour",
-    "user_item_history",
+    "user_events",
     "dim_users",
     "dim_items",
     "item_popularity",

@@ -20,7 +20,7 @@ MEASURES = (
     Measure(
         "window_users_out_of_scope",
         "the windows and the history hold users of dim_users only",
-        f"select distinct user_id from (select user_id from {WINDOWS} union all select user_id from user_item_history) "
+        f"select distinct user_id from (select user_id from {WINDOWS} union all select user_id from user_events) "
         "where user_id not in (select user_id from dim_users)",
     ),
     Measure(
@@ -34,7 +34,7 @@ MEASURES = (
         "events_not_before_as_of",
         "no event of a window or of the history is at or after as_of",
         f"select event_id, event_at from {WINDOWS} where event_at >= {{as_of}} union all "
-        "select last_event_id, last_event_at from user_item_history where last_event_at >= {as_of}",
+        "select event_id, event_at from user_events where event_at >= {as_of}",
     ),
     Measure(
         "weights_not_positive",
@@ -58,7 +58,7 @@ MEASURES = (
         "events_of_missing_items",
         "every item of a window or of the history is in dim_items",
         f"select item_id, count(*) from (select item_id from {WINDOWS} "
-        "union all select item_id from user_item_history) "
+        "union all select item_id from user_events) "
         "where item_id not in (select item_id from dim_items) group by item_id",
     ),
 )

@@ -33,10 +33,10 @@ of_ids as (
 
 of_history as (
     select
-        count(*) filter (where last_event_at >= $as_of) as late_events,
+        count(*) filter (where event_at >= $as_of) as late_events,
         count(*) filter (where user_id not in (select users.user_id from dim_users as users)) as out_of_scope,
         count(*) filter (where item_id not in (select items.item_id from dim_items as items)) as missing_items
-    from user_item_history
+    from user_events
 )
 
 select

@@ -99,7 +99,7 @@ MEASURES = (
     Measure(
         "seen_items",
         "where repeats are not allowed, no recommended item is in the user's history",
-        "select user_id, item_id from {layer} semi join user_item_history using (user_id, item_id)",
+        "select user_id, item_id from {layer} semi join user_events using (user_id, item_id)",
     ),
     Measure(
         "popular_rows", "there are recommendations for unknown users", "select count(*) from popular_recommendations"

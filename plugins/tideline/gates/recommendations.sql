@@ -43,15 +43,6 @@ allowed as (
     where not is_blocked and item_id in (select available.item_id from available)
 ),
 
-seen as (
-    select
-        user_id,
-        count(*) as items
-    from user_item_history
-    semi join allowed using (item_id)
-    group by user_id
-),
-
 listed as (
     select
         user_id,
@@ -61,6 +52,19 @@ listed as (
         max(rank) as last_rank
     from layer
     group by user_id
+),
+
+-- The whole history is read where it matters alone: of whose list is not full.
+seen as (
+    select
+        user_events.user_id,
+        count(distinct user_events.item_id) as items
+    from user_events
+    anti join (select listed.user_id from listed cross join settings where listed.rows >= settings.top_k) as full_lists
+        on user_events.user_id = full_lists.user_id
+    semi join allowed on user_events.item_id = allowed.item_id
+    where not (select settings.repeats_allowed from settings)
+    group by user_events.user_id
 ),
 
 of_rows as (
@@ -105,8 +109,13 @@ of_blocked as (
 of_seen as (
     select count(*) as seen_items
     from layer
-    semi join user_item_history using (user_id, item_id)
-    where not (select settings.repeats_allowed from settings)
+    semi join (
+        select
+            user_id,
+            item_id
+        from user_events
+        where not (select settings.repeats_allowed from settings)
+    ) using (user_id, item_id)
 ),
 
 of_ranks as (
@@ -128,7 +137,7 @@ of_users as (
                 settings.top_k,
                 -- So many items keep to a cap whatever their categories are.
                 coalesce(settings.category_cap, settings.top_k),
-                (select count(*) from allowed) - if(settings.repeats_allowed, 0, coalesce(seen.items, 0))
+                (select count(*) from allowed) - coalesce(seen.items, 0)
             ) as possible
         from dim_users
         cross join settings

@@ -76,19 +76,10 @@ from behaviour(
     getvariable('short_starts_at'), getvariable('short_ends_at'), getvariable('short_half_life_days')
 );
 
-create table user_item_history as
-select
-    user_id, item_id,
-    count(*) as events,
-    sum(weight)::decimal(18, 6) as weight,
-    sum(decayed(weight, getvariable('as_of'), event_at, getvariable('history_half_life_days')))::decimal(18, 9)
-        as decayed_weight,
-    min(event_at) as first_event_at,
-    max(event_at) as last_event_at,
-    max({'event_at': event_at, 'event_id': event_id, 'event_type': event_type}) as last_event
+create table user_events as
+select user_id, item_id, event_id, event_type, event_at, weight
 from weighted
-where weight > 0 and item_id is not null
-group by user_id, item_id;
+where weight > 0 and item_id is not null;
 
 create table dim_users as
 select

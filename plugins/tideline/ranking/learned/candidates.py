@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources import COMMON, NAMES
-from tideline.ranking.learned.sparse import among_best, row_of
+from tideline.ranking.learned.sparse import among_best, row_of, trimmed
 from tideline.ranking.pairs import contains, first_of_each, walk_order
 
 HAD = np.int32(1 << 30)
@@ -170,10 +170,9 @@ def _best(scores: Any, may: Any, depth: int, out: Any) -> tuple[Indices, Indices
     out
         `[b]` or a number: how many scores of a row may be of pairs that may not be. So many more are looked at.
     """
-    row, item, score = row_of(scores), scores.indices, scores.data
-    kept = np.flatnonzero(score > 0)
-    kept = kept[among_best(row[kept], score[kept], scores.shape[0], depth + out)]
-    kept = kept[may(row[kept], item[kept])]
+    first = trimmed(scores, depth + out, above=0)
+    row, item, score = row_of(first), first.indices, first.data
+    kept = may(row, item)
     row, item, score = row[kept], item[kept], score[kept]
     best = among_best(row, score, scores.shape[0], depth)
     return row[best], item[best], score[best]

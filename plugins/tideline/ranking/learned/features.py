@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import numpy as np
@@ -43,7 +45,14 @@ class Prepared:
         """How many users are looked at together."""
         return max(16, min(MOST_USERS, CELLS // max(self.past.items, 1)))
 
-    def ahead(self, users: Indices, allowed: NDArray[np.bool_] | None, depth: int, most: int | None = None) -> Ready:
+    def ahead(
+        self,
+        users: Indices,
+        allowed: NDArray[np.bool_] | None,
+        depth: int,
+        most: int | None = None,
+        reads: Set[str] | None = None,
+    ) -> Ready:
         """Find what is cheaper to find for many users at once; `describe` then takes blocks of them.
 
         Parameters
@@ -52,12 +61,14 @@ class Prepared:
             `[items]`: what may be recommended. None: everything that can be had.
         depth, most
             Candidates of each source, and of all together. None: `MOST`, or all in a catalogue of few items.
+        reads
+            Names of the features that will be read; the others are not computed. None: all.
         """
         may = ~np.isnan(self.tables.item["item_age"]) if allowed is None else allowed
         sources = self.sources.ahead(users, may, depth)
         if most is None:
             most = max(MOST, depth) if self.past.items > MANY_ITEMS else self.past.items
-        return Ready(replace(self, sources=sources), may, depth, most, order_common(self.sources.common, may))
+        return Ready(replace(self, sources=sources), may, depth, most, order_common(self.sources.common, may), reads)
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,8 @@ class Ready:
     most: int
     orders: dict[str, Indices]
     """Items of the common sources, the best first."""
+    reads: Set[str] | None = None
+    """Names of the features that are read; None: all."""
     pools: SimpleQueue[Pool] = field(default_factory=SimpleQueue)
 
     def lend(self, rows: int) -> Pool:
@@ -92,6 +105,8 @@ class Block:
     raw: dict[str, NDArray[np.float32]]
     """Columns `[n]`; the scores of sources go by the names of the sources."""
     sources: tuple[str, ...]
+    reads: Set[str] | None
+    """As of `Ready`."""
 
 
 def prepare(past: Past, knowledge: Knowledge | None = None) -> Prepared:
@@ -109,19 +124,14 @@ def describe(ready: Ready, users: Indices, *, repeats: bool, wanted: Indices | N
     }
     pool = ready.lend(users.size)
     found = propose(past, said, users, pool, ready.depth, ready.most, ready.orders, repeats=repeats, wanted=wanted)
-    raw = {name: _score_of(name, what, found, pool) for name, what in said.items()}
+    read = None if ready.reads is None else {name.split(".")[0] for name in ready.reads}
+    raw = {name: _score_of(name, what, found, pool) for name, what in said.items() if read is None or name in read}
     pool.clear(past.pairs[users], found)
     ready.pools.put(pool)
-    owner = users[found.row]
-    columns = {name: column[owner] for name, column in tables.user.items()}
-    columns |= {name: column[found.item] for name, column in tables.item.items()}
-    columns |= _of_pairs(tables, owner * past.items + found.item)
-    columns["own_due"] = columns["own_last"] / np.maximum(columns["own_interval"], 0.5)
-    columns["own_due_item"] = columns["own_last"] / np.maximum(columns["item_interval"], 0.5)
-    if tables.taste.shape[1] > 1:
-        columns["category_share"] = _affinity(tables, past, owner, found.item)
-    raw |= {name: column.astype(np.float32) for name, column in columns.items()}
-    return Block(found, raw, tuple(said))
+    if read is None or not read <= said.keys():
+        columns = _columns(tables, past, users[found.row], found.item)
+        raw |= {name: column.astype(np.float32) for name, column in columns.items() if read is None or name in read}
+    return Block(found, raw, tuple(said), ready.reads)
 
 
 def assemble(block: Block, *, repeats: bool) -> tuple[Candidates, NDArray[np.float32], tuple[str, ...]]:
@@ -140,13 +150,18 @@ def assemble(block: Block, *, repeats: bool) -> tuple[Candidates, NDArray[np.flo
     candidates = block.candidates.taken(kept)
     names: list[str] = []
     columns: list[NDArray[np.float32]] = []
+
+    def add(name: str, column: Callable[[], NDArray[np.float32]]) -> None:
+        if block.reads is None or name in block.reads:
+            names.append(name)
+            columns.append(column())
+
     for name, column in block.raw.items():
         part = column[kept]
-        names.append(name)
-        columns.append(part)
+        add(name, partial(np.asarray, part))
         if name in block.sources:
-            names += [f"{name}.share", f"{name}.rank"]
-            columns += [_share(candidates.row, part), _rank(candidates.row, part)]
+            add(f"{name}.share", partial(_share, candidates.row, part))
+            add(f"{name}.rank", partial(_rank, candidates.row, part))
     return candidates, np.stack(columns, axis=1), tuple(names)
 
 
@@ -169,6 +184,18 @@ def _score_of(name: str, said: Said, found: Candidates, pool: Pool) -> NDArray[n
         share: NDArray[np.float32] = said.scores[found.item] / max(float(said.scores.max(initial=0.0)), 1e-9)
         return share
     return pool.read(said.scores, found.row.size) if said.at is None else said.at(found.row, found.item)
+
+
+def _columns(tables: Tables, past: Past, owner: Indices, item: Indices) -> dict[str, NDArray[np.float64]]:
+    """Return what is counted of users, items and pairs for each candidate."""
+    columns = {name: column[owner] for name, column in tables.user.items()}
+    columns |= {name: column[item] for name, column in tables.item.items()}
+    columns |= _of_pairs(tables, owner * past.items + item)
+    columns["own_due"] = columns["own_last"] / np.maximum(columns["own_interval"], 0.5)
+    columns["own_due_item"] = columns["own_last"] / np.maximum(columns["item_interval"], 0.5)
+    if tables.taste.shape[1] > 1:
+        columns["category_share"] = _affinity(tables, past, owner, item)
+    return columns
 
 
 def _of_pairs(tables: Tables, key: Indices) -> dict[str, NDArray[np.float64]]:

@@ -36,6 +36,11 @@ class Model:
     threads: int = 1
     """Of one prediction; blocks of users are scored side by side."""
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The features that scores and their parts are made of."""
+        return frozenset((*self.linear, *self.features))
+
     @cached_property
     def trees(self) -> Any:
         """The booster; None without."""

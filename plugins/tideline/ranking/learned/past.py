@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tideline.ranking.learned.sparse import narrowed
+
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -113,7 +115,7 @@ class Past:
         values = np.ones(self.user.size) if value is None else value
         matrix = csr_array((values, (self.user, self.item)), shape=(self.rows, self.items))
         matrix.sum_duplicates()
-        return matrix.astype(np.float32)
+        return narrowed(matrix.astype(np.float32))
 
     def decayed(self, half_life: float) -> Any:
         """Return `matrix` with weights that halve every `half_life` days."""

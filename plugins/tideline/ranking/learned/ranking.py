@@ -15,6 +15,8 @@ from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.training import Trained
 from tideline.ranking.pairs import contains, pair_keys
 
+SHOWN = ("text_long", "text_short")
+"""Features that the published rows show, whether the model reads them or not."""
 Parts = dict[str, NDArray[np.float64]]
 """By group of features, `base` among them, `[n]` each; they sum to the score, to rounding."""
 
@@ -30,7 +32,7 @@ class Scored:
     sources: Indices
     """Bit i is set where `sources.NAMES[i]` proposed the pair."""
     features: NDArray[np.float32]
-    """`[n, f]`"""
+    """`[n, f]`, of those that the model reads or the rows show."""
     names: tuple[str, ...]
     """`[f]` names of the features."""
     stranger: NDArray[np.bool_]
@@ -113,11 +115,12 @@ def score(
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     users = np.where(users < 0, prepared.past.users, users)
-    ready = _ahead(trained, prepared, users, k, allowed)
+    repeats = repeats and trained.repeats
+    ready = _ahead(trained, prepared, users, k, allowed, repeats, *SHOWN)
 
     def work(first: int) -> Scored:
         some = users[first : first + prepared.block]
-        return _score_block(trained, ready, some, first, k, repeats and trained.repeats)
+        return _score_block(trained, ready, some, first, k, repeats)
 
     yield from map_ahead(work, range(0, users.size, prepared.block), trained.plan.threads)
 
@@ -166,8 +169,8 @@ def score_pairs(
     he has had without `repeats`.
     """
     asked, place = np.unique(user, return_inverse=True)
-    ready = _ahead(trained, prepared, asked, k, allowed)
     repeats, items = repeats and trained.repeats, prepared.past.items
+    ready = _ahead(trained, prepared, asked, k, allowed, repeats)
 
     def work(first: int) -> NDArray[np.float64]:
         users = asked[first : first + prepared.block]
@@ -198,9 +201,18 @@ def divide(trained: Trained, scored: Scored, *, repeats: bool) -> Parts:
     return parts
 
 
-def _ahead(trained: Trained, prepared: Prepared, users: Indices, k: int, allowed: NDArray[np.bool_] | None) -> Ready:
+def _ahead(
+    trained: Trained,
+    prepared: Prepared,
+    users: Indices,
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    repeats: bool,
+    *shown: str,
+) -> Ready:
     most = trained.plan.most
-    return prepared.ahead(users, allowed, max(trained.plan.depth, k), None if most is None else max(most, k))
+    reads = {*_model(trained, repeats).reads, trained.popular, *shown}
+    return prepared.ahead(users, allowed, max(trained.plan.depth, k), None if most is None else max(most, k), reads)
 
 
 def _model(trained: Trained, repeats: bool) -> Model:

@@ -68,10 +68,11 @@ def explore(
     new = np.flatnonzero(items.allowed & (items.age <= days))
     users = explorers.seeds.size
     drawn = np.full((users, places), -1, dtype=np.int64)
+    vectors = items.vectors[new].T
     step = max(1, CELLS // max(new.size, 1))
     for first in range(0, users if new.size else 0, step):
         part = slice(first, min(first + step, users))
-        key = SHARPNESS * (explorers.fused[part] @ items.vectors[new].T).astype(np.float64)
+        key = SHARPNESS * (explorers.fused[part] @ vectors).astype(np.float64)
         key += _gumbel(explorers.seeds[part], new)
         taken = explorers.had[part][:, new].tocoo()
         key[taken.coords[0], taken.coords[1]] = -np.inf

@@ -25,6 +25,7 @@ from tideline.ranking.learned.sources import (
     text,
     tifu,
 )
+from tideline.ranking.learned.sparse import narrowed
 
 THREADS = 2
 """Sources that learn at the same time."""
@@ -73,7 +74,13 @@ def learn_sources(past: Past) -> dict[str, Lesson]:
     # The longest first: it takes as long as all others.
     order = sorted(SOURCES, key=lambda source: source.learn is not ease.learn)
     lessons = zip(order, map_ahead(lambda source: source.learn(past), order, THREADS), strict=True)
-    learned = {source.names[0]: lesson for source, lesson in lessons if lesson is not None}
+    learned = {
+        source.names[0]: {
+            name: value if isinstance(value, np.ndarray) else narrowed(value) for name, value in lesson.items()
+        }
+        for source, lesson in lessons
+        if lesson is not None
+    }
     return {source.names[0]: learned[source.names[0]] for source in SOURCES if source.names[0] in learned}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
 from tideline.ranking.learned.sources.popularity import users_within
-from tideline.ranking.learned.sparse import keep_best, row_of
+from tideline.ranking.learned.sparse import keep_best, narrowed, row_of
 
 HALF_LIFE = 60.0
 DAYS = 28.0
@@ -35,7 +35,7 @@ def learn(past: Past) -> dict[str, Any] | None:
 
 def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     """Score by the share of an item's categories in what the user had, times the root of the item's users."""
-    taste, heads = affinity(own).astype(np.float32), lesson["heads"]
+    taste, heads = narrowed(affinity(own).astype(np.float32)), lesson["heads"]
     return lambda users: [Said(taste[users] @ heads)]
 
 

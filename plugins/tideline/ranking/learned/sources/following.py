@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
-from tideline.ranking.learned.sparse import keep_best, row_of, stack_rows
+from tideline.ranking.learned.sparse import keep_best, narrowed, row_of, stack_rows
 
 REACH = 12
 """Events after an item that count as its followers."""
@@ -122,4 +122,4 @@ def _last_events(user: Indices, item: Indices, past: Past) -> Any:
         ((FADE ** back[kept]).astype(np.float32), (user[kept], item[kept])), shape=(past.rows, past.items)
     )
     matrix.sum_duplicates()
-    return matrix
+    return narrowed(matrix)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tideline.ranking.learned.past import Indices, Past
 from tideline.ranking.learned.said import Said
-from tideline.ranking.learned.sparse import keep_best
+from tideline.ranking.learned.sparse import keep_best, narrowed
 
 GROUPS, WITHIN, ACROSS = 7, 0.9, 0.7
 NEIGHBOURS = 300
@@ -43,11 +44,15 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
     A user's vector weighs his baskets (days) in groups, later ones more; neighbours are the nearest by Euclidean
     distance, himself left out.
     """
+    from scipy.sparse import vstack
+
     vectors = user_vectors(own)
     pool, pooled, voted, recent = lesson["pool"], lesson["vectors"], lesson["voted"], lesson["recent"]
     known_as = own.known_as
     squares = np.asarray(pooled.multiply(pooled).sum(axis=1)).ravel()
     transposed = pooled.T.tocsr()
+    # Who asks stands behind the pool as one more neighbour of his own: adding sparse sums costs what a product costs.
+    voters = narrowed(vstack([voted, vectors], format="csr"))
     k = min(NEIGHBOURS, max(pool.size - 1, 0))
     near = min(NEAR, k)
 
@@ -62,11 +67,16 @@ def ask(lesson: dict[str, Any], own: Past) -> Callable[[Indices], list[Said]]:
         distance[np.flatnonzero(himself), place[himself]] = np.inf
         nearest = np.argpartition(distance, sorted({near - 1, k - 1}), axis=1)
         some = ((k, (1 - ALPHA) / k), (near, 1 / near))
-        many, few = (_selection(nearest[:, :count], pool.size, value) for count, value in some)
+        many, few = (np.full((users.size, count), value, dtype=np.float32) for count, value in some)
         nobody = np.diff(held.indptr) == 0  # who has had nothing has no neighbours
-        for weights in (many, few):
-            weights.data.reshape(users.size, -1)[nobody] = 0
-        return [Said(many @ voted + held * np.float32(ALPHA)), Said(few @ voted), Said(few @ recent)]
+        many[nobody], few[nobody] = 0, 0
+        mixed = _selection(
+            np.column_stack([nearest[:, :k], pool.size + users]),
+            np.column_stack([many, np.full(users.size, ALPHA, dtype=np.float32)]),
+            voters.shape[0],
+        )
+        nearer = _selection(nearest[:, :near], few, pool.size)
+        return [Said(mixed @ voters), Said(nearer @ voted), Said(nearer @ recent)]
 
     return score
 
@@ -88,12 +98,12 @@ def user_vectors(past: Past) -> Any:
     weight = WITHIN ** (end - 1 - number) / size * ACROSS ** (in_groups - 1 - group) / in_groups
     matrix = csr_array((weight[basket].astype(np.float32), (user, item)), shape=(past.rows, past.items))
     matrix.sum_duplicates()
-    return matrix
+    return narrowed(matrix)
 
 
-def _selection(rows: Indices, columns: int, value: float) -> Any:
+def _selection(chosen: Indices, weight: NDArray[np.float32], columns: int) -> Any:
+    """Return `[rows, columns]` sparse: the weights `[rows, n]` at the chosen columns of each row."""
     from scipy.sparse import csr_array
 
-    count, k = rows.shape
-    values = np.full(rows.size, value, dtype=np.float32)
-    return csr_array((values, rows.ravel(), np.arange(count + 1) * k), shape=(count, columns))
+    rows, n = chosen.shape
+    return narrowed(csr_array((weight.ravel(), chosen.ravel(), np.arange(rows + 1) * n), shape=(rows, columns)))
