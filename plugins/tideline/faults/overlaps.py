@@ -83,7 +83,8 @@ def _overtake(ground: Ground, stage: str, point: str) -> tuple[str, list[str]]:
 
 def _queue(ground: Ground, stage: str, point: str) -> tuple[str, list[str]]:
     ground.restore("night", stage)
-    older = ground.start("night", "--first", stage, "--stop-at", point)
+    # What a scheduler leaves behind is one task: it ends with its stage, where two whole runs would meet again.
+    older = ground.start("night", "--first", stage, "--last", stage, "--stop-at", point)
     if not older.wait_until_stopped():
         return "not held", [f"the older attempt ended: {older.wait().err[-500:]}"]
     newer = ground.start("night", "--first", stage)
