@@ -23,7 +23,7 @@ from tideline.run import write_atomically
 DOCUMENT = REPOSITORY / "docs" / "reliability.md"
 WORKERS = 2
 FAMILIES = (reruns, volume, flips, overlaps, full, served, kills)
-"""In the order in which they are tried: the longest tries first, so that no worker waits long for another at the end."""
+"""In the order in which they are tried: the longest tries first, so that no worker waits long at the end."""
 
 
 def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
