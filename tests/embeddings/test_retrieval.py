@@ -115,6 +115,17 @@ def test_int8_is_given_up_where_its_error_is_too_large(
     assert np.array_equal(indices, nearest_items(items[:200], items, 10, precision="float32")[0])
 
 
+def test_items_nearly_alike_are_no_reason_to_give_int8_up(caplog: pytest.LogCaptureFixture) -> None:
+    random = np.random.default_rng(8)
+    kinds = unit(random.normal(size=(30, 32)))
+    items = unit(np.repeat(kinds, 150, axis=0) + random.normal(size=(30 * 150, 32)) * 1e-4)
+    queries = unit(kinds + random.normal(size=kinds.shape) * 0.01)
+    with caplog.at_level("INFO", logger=coarse.__name__):
+        index, _ = nearest_items(queries, items, 60, precision="int8")
+    assert "float32 from here" not in caplog.text
+    np.testing.assert_array_equal(index, nearest_items(queries, items, 60, precision="float32")[0])
+
+
 def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     queries, items = clustered(np.random.default_rng(3), 0.5)
     excluded = np.nonzero(np.random.default_rng(4).random((len(queries), len(items))) < 0.01)

@@ -67,6 +67,13 @@ def test_rows_are_stacked_in_order_whatever_their_number() -> None:
     assert (stacked != whole).nnz == 0
 
 
+def test_no_source_multiplies_wide_with_narrow_indices(past: Past) -> None:
+    users = np.arange(USERS)
+    said = prepare(past).ahead(users, None, DEPTH).prepared.sources.score(users)
+    wide = [name for name, what in said.items() if name not in COMMON and what.scores.indices.dtype != np.int32]
+    assert not wide  # a product of both kinds makes a wide copy of all of the map, and is wide itself
+
+
 @pytest.mark.parametrize("repeats", [True, False])
 def test_candidates_are_the_best_of_each_source_over_all_items(past: Past, repeats: bool) -> None:
     users, allowed = np.arange(USERS), np.arange(ITEMS) % 7 != 3

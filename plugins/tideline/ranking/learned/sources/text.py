@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from embeddings.retrieval import nearest_items
 from tideline.ranking.learned.past import Indices, Interests, Past, Vectors
 from tideline.ranking.learned.said import At, Said
+from tideline.ranking.learned.sparse import narrowed
 
 NEW_DAYS = 28.0
 NEAREST = 30
@@ -114,7 +115,7 @@ class Texts:
         item = nearest[row, column]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(nearest)))])
         values = cosines.of_pairs(row, item, (FUSED,))[:, 0]
-        return csr_array((values, item, indptr), shape=(len(nearest), self.own.items))
+        return narrowed(csr_array((values, item, indptr), shape=(len(nearest), self.own.items)))
 
 
 class _Cosines:
