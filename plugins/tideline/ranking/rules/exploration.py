@@ -100,11 +100,10 @@ def _take(
 
     rows = np.arange(key.shape[0])
     drawn = np.full((rows.size, places), -1, dtype=np.int64)
-    width = len(items.categories.names)
-    matrix = items.categories.matrix[new]
-    has = csr_array((np.ones(matrix.indices.size, np.int32), matrix.indices, matrix.indptr), shape=matrix.shape)
-    count = np.zeros((rows.size, width), dtype=np.int32)
     if cap is not None:
+        matrix = items.categories.matrix[new]
+        has = csr_array((np.ones(matrix.indices.size, np.int32), matrix.indices, matrix.indptr), shape=matrix.shape)
+        count = np.zeros((rows.size, len(items.categories.names)), dtype=np.int32)
         place, category = items.stretch(item)
         np.add.at(count, (user[place], category), 1)
     for column in range(places):
