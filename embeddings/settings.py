@@ -124,6 +124,17 @@ class Settings(BaseSettings):
     )
     task_retries: int = Field(2, ge=0, description="Retries of an Airflow task; `make run` retries nothing.")
     retry_seconds: int = Field(60, ge=0, description="Wait before a retry, in seconds.")
+    store: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.-]+)*$",
+        description="Bucket and prefix through which several hosts work together. Default: none, `home` is all.",
+    )
+    store_endpoint: str | None = Field(
+        None, pattern=r"^https?://[^/]+$", description="URL of the store's server. Default: that of AWS."
+    )
+    commit_lock: SecretStr | None = Field(
+        None, description="Postgres database (a URL) with the row that publishers lock, where there is a store."
+    )
     ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")
 
     failpoint: str | None = Field(

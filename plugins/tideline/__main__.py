@@ -151,7 +151,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from embeddings.home import HomeError
     from embeddings.model import ModelError
     from tideline.commands.dag_runs import RunError
-    from tideline.commands.up import ServicesError
     from tideline.dbt import WarehouseError
     from tideline.intake import LandingError, LostRowsError, StagingError
     from tideline.intake.compaction import CompactionError
@@ -161,6 +160,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from tideline.serving.lock import LockTimeoutError
     from tideline.serving.pointer import SnapshotError
     from tideline.serving.scrub import DamagedError
+    from tideline.supervisor import ServicesError
 
     ours = (
         ModelError,

@@ -14,7 +14,7 @@ from embeddings.settings import Settings
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIGRATED = "migrated-to"
 GPU_POOL = "gpu"
-SECRETS = ("ledger_secret", "webhook")
+SECRETS = ("ledger_secret", "webhook", "commit_lock")
 
 
 def environment(settings: Settings) -> dict[str, str]:

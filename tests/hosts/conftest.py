@@ -1,0 +1,58 @@
+"""A real Postgres and a real S3-compatible store, started once for the tests of this room."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tideline.cluster.backing import start_backing
+from tideline.cluster.layout import Cluster, open_cluster
+from tideline.cluster.programs import missing, store_environment
+from tideline.hosts.objects import Objects, open_objects
+from tideline.supervisor import stop
+
+APT = ["apt-get", "install", "--yes", "--no-install-recommends", "postgresql", "redis-server"]
+
+
+def install_or_skip() -> None:
+    """Install what is missing where this machine lets us; else skip, by name."""
+    if missing() and os.getuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update"], check=False, capture_output=True)
+        subprocess.run(APT, check=False, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    if absent := missing():
+        pytest.skip(f"not installed, and cannot be by apt-get here: {', '.join(absent)}")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Postgres and the store of a cluster, without any worker."""
+    install_or_skip()
+    folder = Path(tempfile.mkdtemp(prefix="tideline-hosts-"))  # not below pytest's: Postgres' user must reach it
+    made = open_cluster(folder, "canonical", random.randrange(20_000, 40_000, 10))
+    try:
+        started = start_backing(made, only=("postgres", "store"))
+        yield made
+        stop(started)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def reached(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Objects:
+    """The objects of a store of this test's own, which the settings name from now on."""
+    from embeddings.settings import load_settings
+
+    given = store_environment(cluster, "warehouse")
+    given["TIDELINE_STORE"] += f"/{abs(hash(request.node.nodeid)):x}"
+    given |= {"TIDELINE_SOURCE": "canonical", "TIDELINE_COMMIT_LOCK": cluster.commit_lock}
+    given["TIDELINE_LEDGER_SECRET"] = "one for all"
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return open_objects(load_settings())
