@@ -135,6 +135,9 @@ class Settings(BaseSettings):
     commit_lock: SecretStr | None = Field(
         None, description="Postgres database (a URL) with the row that publishers lock, where there is a store."
     )
+    ui_passwords: SecretStr | None = Field(
+        None, description="Passwords of `viewer`, `operator` and `admin` as JSON, for the `init` of a cluster."
+    )
     ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")
 
     failpoint: str | None = Field(

@@ -77,6 +77,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.up import down
 
         down(settings)
+    elif options.command == "cluster":
+        from tideline.commands.cluster import run_cluster
+
+        run_cluster(settings, options.action)
     elif options.command == "sql":
         from tideline.commands.sql import run_sql
 

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backing_services import install_or_skip
 
 from tideline.cluster.backing import start_backing
 from tideline.cluster.layout import Cluster, open_cluster
-from tideline.cluster.programs import missing, store_environment
+from tideline.cluster.programs import store_environment
 from tideline.hosts.objects import Objects, open_objects
 from tideline.supervisor import stop
-
-APT = ["apt-get", "install", "--yes", "--no-install-recommends", "postgresql", "redis-server"]
-
-
-def install_or_skip() -> None:
-    """Install what is missing where this machine lets us; else skip, by name."""
-    if missing() and os.getuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update"], check=False, capture_output=True)
-        subprocess.run(APT, check=False, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-    if absent := missing():
-        pytest.skip(f"not installed, and cannot be by apt-get here: {', '.join(absent)}")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import obstore
 import pytest
+from obstore.exceptions import PermissionDeniedError
 
 from tideline.cluster.layout import Cluster
 from tideline.cluster.programs import store_environment
@@ -91,7 +92,7 @@ def test_a_worker_of_runs_writes_no_shared_ref_and_a_reader_writes_nothing(
             try:
                 obstore.put(objects._store, key, b"{}")
                 allowed[identity].append(key)
-            except PermissionError:
+            except PermissionDeniedError:
                 pass
         objects.read_ref("serving")
         if identity != "reader":

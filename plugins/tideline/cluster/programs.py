@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from embeddings.settings import Settings
-from tideline.airflow_home import REPOSITORY, passed_on
+from tideline.airflow_home import REPOSITORY, SECRETS, passed_on
 from tideline.cluster.layout import WORKERS, Cluster, Worker, store_identities
 from tideline.supervisor import Program, tool
 
@@ -19,25 +19,22 @@ HEARTBEAT_SECONDS = 15
 """A task whose worker was killed is found after so long; Airflow's own default is five minutes."""
 
 
-def programs(cluster: Cluster, settings: Settings) -> dict[str, Program]:
-    """Return all programs by name, in the order in which they start."""
-    airflow = _airflow(cluster, settings)
-    own = {**airflow, **_of_database(cluster)}
+def services(cluster: Cluster, settings: Settings) -> dict[str, Program]:
+    """Return Airflow's services and the workers by name."""
+    own = of_services(cluster, settings)
+    commands = {
+        "api-server": ["api-server", "--host", "127.0.0.1", "--port", str(cluster.port("ui")), "--workers", "1"],
+        "scheduler": ["scheduler", "--skip-serve-logs"],
+        "dag-processor": ["dag-processor"],
+        "triggerer": ["triggerer", "--skip-serve-logs"],
+    }
+    homes = cluster.folder / "airflow"
     return {
-        **backing(cluster),
-        "api-server": Program(
-            [tool("airflow"), "api-server", "--host", "127.0.0.1", "--port", str(cluster.port("ui")), "--workers", "1"],
-            {**own, "AIRFLOW_HOME": str(cluster.folder / "airflow" / "api-server")},
-        ),
         **{
-            name: Program([tool("airflow"), *command], {**own, "AIRFLOW_HOME": str(cluster.folder / "airflow" / name)})
-            for name, command in {
-                "scheduler": ["scheduler", "--skip-serve-logs"],
-                "dag-processor": ["dag-processor"],
-                "triggerer": ["triggerer", "--skip-serve-logs"],
-            }.items()
+            name: Program([tool("airflow"), *command], {**own, "AIRFLOW_HOME": str(homes / name)})
+            for name, command in commands.items()
         },
-        **{worker.name: _worker(cluster, worker, airflow) for worker in WORKERS},
+        **{worker.name: _worker(cluster, worker, settings) for worker in WORKERS},
     }
 
 
@@ -46,7 +43,6 @@ def backing(cluster: Cluster) -> dict[str, Program]:
     here = cluster.folder
     address = "127.0.0.1"
     postgres = ["-D", str(here / "postgres"), "-p", str(cluster.port("postgres")), "-h", address, "-k", ""]
-    redis = ["--bind", address, "--port", str(cluster.port("redis")), "--dir", str(here / "redis")]
     weed = ["server", f"-dir={here / 'store'}", f"-ip={address}", f"-ip.bind={address}", "-s3"]
     weed += [
         "-s3.port.iceberg=0",
@@ -59,7 +55,7 @@ def backing(cluster: Cluster) -> dict[str, Program]:
         weed.append(f"-{part}.port={cluster.port(f'store_{part}')}")
     return {
         "postgres": Program([f"{POSTGRES}/postgres", *postgres], {}, "postgres" if os.getuid() == 0 else None),
-        "redis": Program(["redis-server", *redis, "--appendonly", "yes", str(here / "redis.conf")], {}),
+        "redis": Program(["redis-server", str(here / "redis.conf")], {}),
         "store": Program([tool("weed"), "-logtostderr", *weed], {}),
     }
 
@@ -68,7 +64,14 @@ def write_files(cluster: Cluster) -> None:
     """Write what Redis and the store read at their start: passwords stand in no command line."""
     for folder in ("redis", "store"):
         (cluster.folder / folder).mkdir(exist_ok=True, mode=0o700)
-    _write_private(cluster.folder / "redis.conf", f"requirepass {cluster.secrets['redis']}\n")
+    redis = {
+        "bind": "127.0.0.1",
+        "port": cluster.port("redis"),
+        "dir": cluster.folder / "redis",
+        "appendonly": "yes",
+        "requirepass": cluster.secrets["redis"],
+    }
+    _write_private(cluster.folder / "redis.conf", "".join(f"{name} {value}\n" for name, value in redis.items()))
     _write_private(cluster.folder / "store.json", json.dumps(store_identities(cluster), indent=1))
 
 
@@ -99,10 +102,9 @@ def _airflow(cluster: Cluster, settings: Settings) -> dict[str, str]:
     url = f"http://127.0.0.1:{cluster.port('ui')}"
     redis = f"redis://:{cluster.secrets['redis']}@127.0.0.1:{cluster.port('redis')}"
     given = passed_on(settings)
-    # Places and secrets are each program's own.
-    shared = {name: value for name, value in given.items() if name not in ("TIDELINE_HOME", "TIDELINE_LANDING")}
+    own = {"TIDELINE_HOME", "TIDELINE_LANDING", *(f"TIDELINE_{name.upper()}" for name in SECRETS)}
     return {
-        **{name: value for name, value in shared.items() if name != "TIDELINE_LEDGER_SECRET"},
+        **{name: value for name, value in given.items() if name not in own},
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -135,10 +137,10 @@ def _of_database(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def _worker(cluster: Cluster, worker: Worker, airflow: dict[str, str]) -> Program:
+def _worker(cluster: Cluster, worker: Worker, settings: Settings) -> Program:
     home = cluster.home(worker.name)
     environment = {
-        **airflow,
+        **_airflow(cluster, settings),
         **store_environment(cluster, "warehouse" if worker.queue == "warehouse" else "runs"),
         "AIRFLOW_HOME": str(home / "airflow"),
         "TIDELINE_HOME": str(home),
@@ -150,6 +152,8 @@ def _worker(cluster: Cluster, worker: Worker, airflow: dict[str, str]) -> Progra
             "TIDELINE_COMMIT_LOCK": cluster.commit_lock,
             "TIDELINE_LEDGER_SECRET": cluster.secrets["ledger"],
         }
+        if settings.landing:
+            environment["TIDELINE_LANDING"] = str(settings.landing_path)
     command = [tool("airflow"), "celery", "worker", "--queues", worker.queue, "--skip-serve-logs"]
     command += ["--concurrency", str(worker.concurrency), "--celery-hostname", f"{worker.name}@localhost"]
     return Program([*command, "--without-gossip", "--without-mingle"], environment)

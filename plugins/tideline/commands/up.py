@@ -83,13 +83,18 @@ def _wait_until_healthy(settings: Settings, folder: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     print("Starting API server, scheduler, DAG processor and triggerer ...", flush=True)
     while time.monotonic() < deadline:
-        health = _health(settings.ui_port)
-        if all(health.get(part, {}).get("status") == "healthy" for part in ("scheduler", "dag_processor", "triggerer")):
+        if is_healthy(settings.ui_port):
             return
         time.sleep(1)
     raise ServicesError(
         f"not all services were healthy after {START_SECONDS} s: see the logs in {folder}, then `make down`"
     )
+
+
+def is_healthy(port: int) -> bool:
+    """Whether Airflow says on a port of 127.0.0.1 that its services work."""
+    health = _health(port)
+    return all(health.get(part, {}).get("status") == "healthy" for part in ("scheduler", "dag_processor", "triggerer"))
 
 
 def _health(port: int) -> dict[str, dict[str, str]]:

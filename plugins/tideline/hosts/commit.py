@@ -13,10 +13,10 @@ from tideline.hosts.groups import SERVING
 from tideline.hosts.marks import delete_gone, fetch_marks
 from tideline.hosts.row_lock import row_lock
 from tideline.hosts.shared import fetch, push
-from tideline.hosts.trees import POINTS, Cache, Entry, entries_of
+from tideline.hosts.trees import POINTS, Cache, Entry, entries_of, is_snapshot
 from tideline.hosts.workplace import Place, present_place
 from tideline.serving.lock import Lease
-from tideline.serving.pointer import POINTER, SNAPSHOT, current_snapshot, serving_folder
+from tideline.serving.pointer import POINTER, current_snapshot, serving_folder
 from tideline.serving.upgrade import open_home
 
 
@@ -47,7 +47,7 @@ def fetch_published(place: Place) -> list[str]:
     present = present_snapshot(place)
 
     def is_old(path: str) -> bool:
-        return SNAPSHOT.fullmatch(path.removeprefix("serving/")) is not None and path != present
+        return is_snapshot(path) and path != present
 
     place.groups[SERVING.name] = fetch(SERVING, root, place.objects, place.cache, empty=is_old)
     open_home(place.settings, create=True)

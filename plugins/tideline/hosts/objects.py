@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,15 +93,12 @@ class Objects:
         """Write a ref that only its own run writes; of two attempts at a time, the last one holds."""
         obstore.put(self._store, _ref(name), _json(values))
 
-    def put_json(self, key: str, values: dict[str, Any]) -> None:
-        """Write an object that people and other programs read."""
-        obstore.put(self._store, key, _json(values))
-
     def list_refs(self, prefix: str) -> list[Found]:
         """Return the refs below a prefix, in the order of their names."""
         start = len("refs/")
         return [
-            found._replace(name=found.name[start:].removesuffix(".json")) for found in self.list_all(f"refs/{prefix}/")
+            found._replace(name=found.name[start:].removesuffix(".json"))
+            for found in self.list_all(f"refs/{prefix}".rstrip("/"))
         ]
 
     def list_all(self, prefix: str) -> list[Found]:
@@ -121,6 +118,14 @@ class Objects:
         """Delete objects; those that are gone do not matter."""
         for key in keys:  # not many at a time: who may write below a prefix may not delete from the bucket as a whole
             obstore.delete(self._store, key)
+
+    def age(self, key: str) -> float | None:
+        """Return the seconds since an object was written; None where there is none."""
+        try:
+            written = obstore.head(self._store, key)["last_modified"]
+        except FileNotFoundError:
+            return None
+        return (datetime.now(UTC) - written).total_seconds()
 
     def put_file(self, key: str, file: Path) -> None:
         """Upload a file, in parts where it is large."""

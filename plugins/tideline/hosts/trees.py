@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from embeddings.checksums import digest
 from tideline.hosts.objects import Objects
-from tideline.serving.pointer import SNAPSHOT
 
 AT_A_TIME = 16
 LINKED = (".parquet", ".lance", ".manifest", ".safetensors", ".npy", ".npz", ".arrow")
@@ -26,6 +25,8 @@ LINKED = (".parquet", ".lance", ".manifest", ".safetensors", ".npy", ".npz", ".a
 POINTS = "->"
 UNUSED_SECONDS = 2 * 24 * 3600.0
 LOOK_SECONDS = 3600.0
+FRESH_SECONDS = 6 * 3600.0
+"""Content that was written longer ago is written again: what no ref lists any more may just be being deleted."""
 
 
 class DamagedBlobError(RuntimeError):
@@ -108,12 +109,14 @@ class Cache:
         """Upload a file of a home unless the store is known to have it, and keep it here; return its entry."""
         stat = file.stat()
         # A snapshot's name is used once, and readers should be able to tell it.
-        named = SNAPSHOT.fullmatch(file.name) and path.startswith("serving/")
+        named = is_snapshot(path)
         sha = "" if named else digest(file)
         entry = Entry(path if named else f"blobs/{sha[:2]}/{sha}", stat.st_size, stat.st_mtime_ns)
         kept = self.file(entry)
-        if not kept.exists():
+        age = self.objects.age(entry.key) if kept.exists() else None
+        if age is None or age > FRESH_SECONDS:
             self.objects.put_file(entry.key, file)
+        if not kept.exists():
             part = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.part")
             (os.link if _is_linked(path) else shutil.copy2)(file, part)
             part.rename(kept)
@@ -173,8 +176,13 @@ def gather(paths: Iterable[Path], root: Path, laid: Laid, cache: Cache) -> dict[
     return entries
 
 
+def is_snapshot(path: str) -> bool:
+    """Say whether a path is that of a published snapshot, whose name is used once."""
+    return path.startswith("serving/snap_")
+
+
 def _is_linked(path: str) -> bool:
-    return path.endswith(LINKED) or SNAPSHOT.fullmatch(Path(path).name) is not None
+    return path.endswith(LINKED) or is_snapshot(path)
 
 
 def state(file: Path) -> tuple[int, int]:

@@ -106,7 +106,6 @@ def open_place(settings: Settings, what: str) -> Iterator[Place]:
 
 def _work_apart(settings: Settings, run_id: str, stage: str, work: Callable[[Settings], T], part: str | None) -> T:
     from tideline.hosts.groups import COPY, READS, WRITES
-    from tideline.hosts.landing import fetch_landing
     from tideline.hosts.run_folder import fetch_base, fetch_run, move_views, push_docs, push_run
     from tideline.hosts.shared import push
 
@@ -118,6 +117,8 @@ def _work_apart(settings: Settings, run_id: str, stage: str, work: Callable[[Set
         fetch_base(run, place.settings, objects, cache)
         move_views(run, root)
         if stage == "take_in" and settings.landing is None:
+            from tideline.hosts.landing import fetch_landing
+
             fetch_landing(place.settings, objects)
         try:
             result = work(place.settings)
