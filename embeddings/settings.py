@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -143,6 +143,14 @@ class Settings(BaseSettings):
     failpoint: str | None = Field(
         None, description="Kill the process at this place, `name` or `name:n`: for `make faults`, see `failpoints`."
     )
+
+    @model_validator(mode="after")
+    def _check_burst(self) -> Settings:
+        if self.store and self.hourly_burst_mb:
+            raise ValueError(
+                "TIDELINE_HOURLY_BURST_MB looks at a landing folder: with TIDELINE_STORE the clock alone does"
+            )
+        return self
 
     @field_validator("failpoint")
     @classmethod
