@@ -14,7 +14,7 @@ from embeddings.plan import plan_texts
 from embeddings.settings import Settings
 from tideline.airflow_home import REPOSITORY
 
-ABSENT = ("dbt", "duckdb", "great_expectations", "lightgbm", "lancedb", "psycopg", "pandas", "flask_appbuilder", "rich")
+ABSENT = ("dbt", "duckdb", "great_expectations", "lightgbm", "lancedb", "psycopg", "flask_appbuilder")
 CODE = """
 import sys
 

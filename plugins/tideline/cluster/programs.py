@@ -105,8 +105,6 @@ def _airflow(cluster: Cluster, settings: Settings) -> dict[str, str]:
     own = {"TIDELINE_HOME", "TIDELINE_LANDING", *(f"TIDELINE_{name.upper()}" for name in SECRETS)}
     return {
         **{name: value for name, value in given.items() if name not in own},
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
 from embeddings.settings import Settings
@@ -82,12 +83,24 @@ class Objects:
         """
         mode: Any = {"e_tag": before.etag} if before else "create"
         try:
-            obstore.put(self._store, _ref(name), _json(values), mode=mode)
+            self._put_once(_ref(name), _json(values), mode)
         except (AlreadyExistsError, PreconditionError):
             # A write that was repeated because its answer got lost meets itself.
             there = self.read_ref(name)
             if there is None or there.values != values:
                 raise ConflictError(f"another worker has written {name} meanwhile") from None
+
+    def _put_once(self, key: str, content: bytes, mode: Any) -> None:
+        """Write conditionally, again where the connection broke: the library does not repeat such a write by itself."""
+        deadline = time.monotonic() + PATIENCE.total_seconds()
+        while True:
+            try:
+                obstore.put(self._store, key, content, mode=mode)
+                return
+            except GenericError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
 
     def set_ref(self, name: str, values: dict[str, Any]) -> None:
         """Write a ref that only its own run writes; of two attempts at a time, the last one holds."""
