@@ -29,7 +29,7 @@ NEVER = "every 3000000000s"
 
 
 def write_slice(datasets: Path, landing: Path, users: int = 60) -> None:
-    """Write the ratings of some people of ml_latest_small and of whoever was active in the two hours, and their films."""
+    """Write what some people of ml_latest_small rated, and whoever was active in the two hours, and their films."""
     landing.mkdir(parents=True)
     origin = datasets / "ml_latest_small"
     with (origin / "ratings.csv").open(newline="") as stream:

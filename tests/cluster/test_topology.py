@@ -43,7 +43,7 @@ from tideline.commands.cluster import down
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 NIGHT, HOUR = "nightly_recommendations", "hourly_recommendations"
 WAREHOUSE, GPU = ("warehouse-1", "warehouse-2"), ("gpu-1", "gpu-2")
-OF_THE_CLOCK = {"run_history": "committed_at, seconds, fence", "intake": "landed_at"}
+OF_THE_CLOCK = {"run_history": "committed_at, seconds, stages, fence", "intake": "landed_at"}
 """What differs from one time to the next."""
 AWAY_SECONDS = 30
 
