@@ -59,6 +59,16 @@ def test_what_one_worker_leaves_another_lays_out_and_only_changes_are_uploaded(
     assert (third / "runs" / "log.jsonl").read_text() == "one\n", "what is written in place must be a copy"
 
 
+def test_equal_files_are_fetched_at_a_time_and_each_is_there(reached: Objects, tmp_path: Path) -> None:
+    (tmp_path / "one.npy").write_bytes(b"same" * 1000)
+    (entry,) = gather([tmp_path / "one.npy"], tmp_path, {}, Cache(tmp_path / "cache", reached)).values()
+    for attempt in range(10):
+        root = tmp_path / f"root {attempt}"
+        entries = {f"copy-{number}.npy": entry for number in range(64)}
+        lay_out(entries, root, Cache(tmp_path / f"cache {attempt}", reached))
+        assert len(list(root.iterdir())) == 64
+
+
 def test_content_that_is_not_what_its_name_says_is_refused(reached: Objects, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"right")
     entries = gather([tmp_path / "a.parquet"], tmp_path, {}, Cache(tmp_path / "cache a", reached))

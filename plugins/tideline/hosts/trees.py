@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,7 +90,7 @@ class Cache:
                 raise DamagedBlobError(f"{entry.key} is damaged in the store: restore the object, then rerun the task")
             os.utime(part, ns=(entry.mtime_ns, entry.mtime_ns))
             part.chmod(0o444)
-            part.rename(file)
+            _keep(part, file)
         finally:
             part.unlink(missing_ok=True)
         return file
@@ -118,8 +119,11 @@ class Cache:
             self.objects.put_file(entry.key, file)
         if not kept.exists():
             part = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}.part")
-            (os.link if _is_linked(path) else shutil.copy2)(file, part)
-            part.rename(kept)
+            try:
+                (os.link if _is_linked(path) else shutil.copy2)(file, part)
+                _keep(part, kept)
+            finally:
+                part.unlink(missing_ok=True)
         return entry
 
 
@@ -174,6 +178,12 @@ def gather(paths: Iterable[Path], root: Path, laid: Laid, cache: Cache) -> dict[
         uploaded = pool.map(lambda item: cache.upload(item[1], item[0]), changed.items())
         entries |= dict(zip(changed, uploaded, strict=True))
     return entries
+
+
+def _keep(part: Path, file: Path) -> None:
+    """Give a file its name in the cache, unless one is there: what a rename replaces cannot be linked just then."""
+    with suppress(FileExistsError):
+        os.link(part, file)
 
 
 def is_snapshot(path: str) -> bool:
