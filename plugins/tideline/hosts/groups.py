@@ -124,4 +124,5 @@ def kept_of_run(stage: str, part: str | None, path: str) -> bool:
 def kept_of_base(path: str) -> bool:
     """Say whether an hour needs a file of its base night."""
     inside = path.split("/", 2)[2]
-    return path.startswith("runs/") and inside != "warehouse.duckdb" and not inside.startswith("vectors/shards/")
+    texts = inside.startswith("vectors/shards/") and inside != "vectors/shards/item_keys.parquet"
+    return path.startswith("runs/") and inside != "warehouse.duckdb" and not texts
