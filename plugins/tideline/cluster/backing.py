@@ -59,7 +59,7 @@ def _make_postgres(cluster: Cluster) -> None:
         cluster.folder.chmod(0o711)
         for path in (folder, password):
             os.chown(path, pwd.getpwnam(user).pw_uid, -1)
-    command = [f"{POSTGRES}/initdb", "-D", folder, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}"]
+    command = [f"{POSTGRES}/initdb", "-D", str(folder), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}"]
     try:
         done = subprocess.run([*command, "-N"], user=user, cwd="/", capture_output=True, text=True, check=False)
     finally:
