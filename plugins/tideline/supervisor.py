@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+START_SECONDS = 60
 STOP_SECONDS = 60
 
 
@@ -27,8 +28,19 @@ class Program(NamedTuple):
 
 
 def start(folder: Path, programs: Mapping[str, Program]) -> None:
-    """Start the supervisor of a folder with its programs."""
+    """Start the supervisor of a folder with its programs, and wait until it can be asked.
+
+    Raises
+    ------
+    ServicesError
+        If it does not answer after `START_SECONDS`.
+    """
     subprocess.run([tool("supervisord"), "-c", write_config(folder, programs)], check=True)
+    deadline = time.monotonic() + START_SECONDS
+    while not is_running(folder):
+        if time.monotonic() > deadline:
+            raise ServicesError(f"the supervisor does not answer after {START_SECONDS} s, see {folder}")
+        time.sleep(0.2)
 
 
 def stop(folder: Path) -> None:
@@ -93,7 +105,7 @@ def write_config(folder: Path, programs: Mapping[str, Program]) -> Path:
             "stdout_logfile": str(folder / f"{name}.log"),
         }
         if program.environment:
-            given = ",".join(f"{key}={_quote(value)}" for key, value in program.environment.items())
+            given = ",".join(f"{key}={_enclose(key, value)}" for key, value in program.environment.items())
             config[f"program:{name}"]["environment"] = _escape(given)
         if program.user:
             config[f"program:{name}"]["user"] = program.user
@@ -110,8 +122,16 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
+def _enclose(key: str, value: str) -> str:
+    """Enclose a variable's value: the supervisor reads it between quotes of either kind, without any escapes."""
+    quote = "'" if '"' in value else '"'
+    if quote in value:
+        raise ServicesError(f"{key} has quotes of both kinds, which the supervisor cannot pass on: leave one kind out")
+    return f"{quote}{value}{quote}"
+
+
 def _quote(text: str) -> str:
-    """Quote a word as the supervisor reads it: its shell-like lexer knows escapes between double quotes."""
+    """Quote a word of a command, which the supervisor splits as a shell does."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
