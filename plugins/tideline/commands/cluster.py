@@ -64,7 +64,7 @@ def up(settings: Settings) -> None:
     print("Starting Postgres, Redis and the object store ...", flush=True)
     start_backing(cluster)
     print("Preparing Airflow's database ...", flush=True)
-    _prepare(cluster, settings)
+    prepare_database(cluster, settings)
     print("Starting Airflow's services and the workers ...", flush=True)
     supervisor.start(cluster.folder / "services", services(cluster, settings))
     deadline = time.monotonic() + START_SECONDS
@@ -109,7 +109,7 @@ def write_secrets(file: Path) -> None:
     print(f"Wrote {file}: keep it, and keep it private.")
 
 
-def _prepare(cluster: Cluster, settings: Settings) -> None:
+def prepare_database(cluster: Cluster, settings: Settings) -> None:
     """Run `cluster prepare` as a process of its own: Airflow reads its environment once."""
     passwords = {name: cluster.secrets[name] for name in ROLES}
     environment = {
