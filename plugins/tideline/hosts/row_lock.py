@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 
-from embeddings.failpoints import failpoint
 from embeddings.settings import Settings
 from tideline.serving.lock import TIMEOUT, FencedError, Lease, LockTimeoutError
 
@@ -94,12 +93,10 @@ def _prepare(session: psycopg.Connection[Any], name: str) -> None:
 
 def _take(session: psycopg.Connection[Any], name: str, holder: str) -> int:
     while True:
-        failpoint("fence.take.before")
         row = session.execute(
             f"update {TABLE} set fence = fence + 1, holder = %s where name = %s returning fence", [holder, name]
         ).fetchone()
         session.commit()
-        failpoint("fence.take.after")
         assert row is not None
         fence = int(row[0])
         row = session.execute(f"select fence from {TABLE} where name = %s for update", [name]).fetchone()
