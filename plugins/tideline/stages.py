@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import shutil
+from typing import Any
 
 from embeddings.failpoints import arm, failpoint
 from embeddings.settings import Settings, load_settings
@@ -32,19 +33,8 @@ def open_run(window: Window, token: str) -> str:
     # What is learned serves lists with repeats and without: it must not depend on which of them a run is asked for.
     given = {name: value for name, value in settings.vars.items() if window.kind != "training" or name != REPEATS}
     run_id = name_run(window, token)
-
-    def make_folder(settings: Settings) -> None:
-        from tideline.serving.upgrade import open_home
-
-        open_home(settings, create=True)
-        run = Run(run_id, window, settings.root, settings.source, vars=given)
-        failpoint("run.open.before")
-        shutil.rmtree(run.path, ignore_errors=True)
-        run.save()
-        failpoint("run.open.after")
-
     arm(settings.failpoint)
-    work_on(settings, run_id, "open_run", make_folder)
+    work_on(settings, run_id, "open_run", functools.partial(_make_folder, run_id, window, given))
     log.info("run %s: events before %s, window from %s to %s", run_id, window.as_of, window.start, window.end)
     return run_id
 
@@ -211,6 +201,17 @@ def publish(run: Run, settings: Settings) -> Counts:
 def has_users(opened: str) -> bool:
     """Say whether anybody was active; an hour without anybody ends here, successfully."""
     return work_on(load_settings(), opened, "has_users", functools.partial(_has_users, opened))
+
+
+def _make_folder(run_id: str, window: Window, given: dict[str, Any], settings: Settings) -> None:
+    from tideline.serving.upgrade import open_home
+
+    open_home(settings, create=True)
+    run = Run(run_id, window, settings.root, settings.source, vars=given)
+    failpoint("run.open.before")
+    shutil.rmtree(run.path, ignore_errors=True)
+    run.save()
+    failpoint("run.open.after")
 
 
 def _has_users(opened: str, settings: Settings) -> bool:
