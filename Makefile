@@ -38,7 +38,8 @@ export TIDELINE_SET := $(SET)
 export TIDELINE_REASON := $(REASON)
 export TIDELINE_ONLY := $(ONLY)
 
-.PHONY: run train models why-changed maintain backup restore test up down sql quarantine evaluate bench-scheduler \
+.PHONY: run train models why-changed maintain backup restore test up down cluster-up cluster-down \
+	secrets test-cluster sql quarantine evaluate bench-scheduler \
 	bench-gates bench-intake bench-embed bench-hourly bench-windows bench-retrieval bench-fusion bench-nightly \
 	bench-upkeep bench-lookups faults picture install lint lint-fix \
 	typecheck lock clean
@@ -74,6 +75,19 @@ up: install
 
 down: install
 	@$(BIN)/python -m tideline down
+
+cluster-up: install
+	@$(BIN)/python -m tideline cluster up
+
+cluster-down: install
+	@$(BIN)/python -m tideline cluster down
+
+secrets: install
+	@$(BIN)/python -m tideline cluster secrets
+
+# Installs Postgres and Redis where it may; its tests say by name what is missing.
+test-cluster: install
+	$(BIN)/python -m pytest -n 0 -m cluster --durations 10 tests/cluster
 
 sql: install
 	@$(BIN)/python -m tideline sql $${TIDELINE_GENERATION:+--generation "$$TIDELINE_GENERATION"} \

@@ -40,6 +40,10 @@ _KEYS_A_BATCH = 1 << 18
 _STALE_SECONDS = 86_400
 
 
+class LedgerSecretError(RuntimeError):
+    """There is no secret that all hosts share."""
+
+
 def text_key(secret: bytes, model_id: str, prompt: str, text: str) -> bytes:
     """Return the key of a normalised text: a keyed BLAKE2b hash, `KEY_BYTES` long."""
     digest = blake2b(key=secret, digest_size=KEY_BYTES)
@@ -58,6 +62,9 @@ def ledger_secret(settings: Settings) -> bytes:
     """
     if settings.ledger_secret is not None:
         return blake2b(settings.ledger_secret.get_secret_value().encode()).digest()
+    if settings.store is not None:
+        # Each worker would make up its own, and every text would be embedded again by each.
+        raise LedgerSecretError("several hosts need one TIDELINE_LEDGER_SECRET: set the same for all that plan texts")
     file = settings.root / "ledger.key"
     if not file.exists():
         _make_key(file)

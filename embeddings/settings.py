@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -124,11 +124,33 @@ class Settings(BaseSettings):
     )
     task_retries: int = Field(2, ge=0, description="Retries of an Airflow task; `make run` retries nothing.")
     retry_seconds: int = Field(60, ge=0, description="Wait before a retry, in seconds.")
+    store: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.-]+)*$",
+        description="Bucket and prefix through which several hosts work together. Default: none, `home` is all.",
+    )
+    store_endpoint: str | None = Field(
+        None, pattern=r"^https?://[^/]+$", description="URL of the store's server. Default: that of AWS."
+    )
+    commit_lock: SecretStr | None = Field(
+        None, description="Postgres database (a URL) with the row that publishers lock, where there is a store."
+    )
+    ui_passwords: SecretStr | None = Field(
+        None, description="Passwords of `viewer`, `operator` and `admin` as JSON, for the `init` of a cluster."
+    )
     ui_port: int = Field(8080, ge=1, le=65535, description="Port of the Airflow UI on 127.0.0.1.")
 
     failpoint: str | None = Field(
         None, description="Kill the process at this place, `name` or `name:n`: for `make faults`, see `failpoints`."
     )
+
+    @model_validator(mode="after")
+    def _check_burst(self) -> Settings:
+        if self.store and self.hourly_burst_mb:
+            raise ValueError(
+                "TIDELINE_HOURLY_BURST_MB looks at a landing folder: with TIDELINE_STORE the clock alone does"
+            )
+        return self
 
     @field_validator("failpoint")
     @classmethod

@@ -77,6 +77,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from tideline.commands.up import down
 
         down(settings)
+    elif options.command == "cluster":
+        from tideline.commands.cluster import run_cluster
+
+        run_cluster(settings, options.action)
     elif options.command == "sql":
         from tideline.commands.sql import run_sql
 
@@ -151,7 +155,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from embeddings.home import HomeError
     from embeddings.model import ModelError
     from tideline.commands.dag_runs import RunError
-    from tideline.commands.up import ServicesError
     from tideline.dbt import WarehouseError
     from tideline.intake import LandingError, LostRowsError, StagingError
     from tideline.intake.compaction import CompactionError
@@ -161,6 +164,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from tideline.serving.lock import LockTimeoutError
     from tideline.serving.pointer import SnapshotError
     from tideline.serving.scrub import DamagedError
+    from tideline.supervisor import ServicesError
 
     ours = (
         ModelError,

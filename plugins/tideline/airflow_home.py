@@ -14,7 +14,7 @@ from embeddings.settings import Settings
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIGRATED = "migrated-to"
 GPU_POOL = "gpu"
-SECRETS = ("ledger_secret", "webhook")
+SECRETS = ("ledger_secret", "webhook", "commit_lock", "ui_passwords")
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -92,11 +92,11 @@ def migrate(settings: Settings) -> None:
 
         initdb()
         marker.write_text(version("apache-airflow"))
-    _make_pool()
+    make_pool(1)
 
 
-def _make_pool() -> None:
-    """Make the pool `gpu` with one slot where there is none: a task in a pool that does not exist is never scheduled.
+def make_pool(slots: int) -> None:
+    """Make the pool `gpu` where there is none: a task in a pool that does not exist is never scheduled.
 
     A pool that is there stays as it is: its slots are the team's to set, one for each worker that embeds.
     """
@@ -109,7 +109,9 @@ def _make_pool() -> None:
     try:
         with create_session() as session:
             session.add(
-                Pool(pool=GPU_POOL, slots=1, description="Workers that embed texts at a time", include_deferred=False)
+                Pool(
+                    pool=GPU_POOL, slots=slots, description="Workers that embed texts at a time", include_deferred=False
+                )
             )
     except IntegrityError:
         pass  # another process was first

@@ -28,6 +28,8 @@ def make_parser() -> argparse.ArgumentParser:
     restore.add_argument("origin", help="the backup's folder")
     commands.add_parser("up", help="start Airflow and its UI on 127.0.0.1")
     commands.add_parser("down", help="stop what `up` started")
+    cluster = commands.add_parser("cluster", help="Celery workers, queues and an object store, as processes here")
+    cluster.add_argument("action", choices=("up", "down", "prepare", "secrets"))
     sql = commands.add_parser("sql", help="a read-only SQL prompt on what is published")
     sql.add_argument("query", nargs="?", default=None)
     sql.add_argument("--generation", default=None, help="a stored generation instead of the current one")

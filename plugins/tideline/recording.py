@@ -12,6 +12,7 @@ from collections.abc import Callable
 from embeddings import checksums
 from embeddings.failpoints import arm
 from embeddings.settings import Settings, load_settings
+from tideline.hosts.workplace import work_on
 from tideline.run import Run, load_run
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,12 @@ def record(name: str, opened: str, work: Callable[[Run, Settings], Counts], part
     """
     settings = load_settings()
     arm(settings.failpoint)
+    return work_on(settings, opened, name, functools.partial(_record, name, opened, work, part), part)
+
+
+def _record(
+    name: str, opened: str, work: Callable[[Run, Settings], Counts], part: str | None, settings: Settings
+) -> Counts:
     run = load_run(opened, settings)
     started = time.perf_counter()
     counts: Counts = {}

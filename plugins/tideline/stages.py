@@ -7,11 +7,14 @@ first, `publish` is the only one whose effect others see.
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
+from typing import Any
 
 from embeddings.failpoints import arm, failpoint
 from embeddings.settings import Settings, load_settings
+from tideline.hosts.workplace import work_on
 from tideline.pinning import pin
 from tideline.recording import Counts, record, stage
 from tideline.run import Run, load_run, name_run, write_atomically
@@ -26,20 +29,14 @@ def open_run(window: Window, token: str) -> str:
 
     `token` tells two DAG runs of one window apart, so that each has a folder of its own.
     """
-    from tideline.serving.upgrade import open_home
-
     settings = load_settings()
-    open_home(settings, create=True)
     # What is learned serves lists with repeats and without: it must not depend on which of them a run is asked for.
     given = {name: value for name, value in settings.vars.items() if window.kind != "training" or name != REPEATS}
-    run = Run(name_run(window, token), window, settings.root, settings.source, vars=given)
+    run_id = name_run(window, token)
     arm(settings.failpoint)
-    failpoint("run.open.before")
-    shutil.rmtree(run.path, ignore_errors=True)
-    run.save()
-    failpoint("run.open.after")
-    log.info("run %s: events before %s, window from %s to %s", run.run_id, window.as_of, window.start, window.end)
-    return run.run_id
+    work_on(settings, run_id, "open_run", functools.partial(_make_folder, run_id, window, given))
+    log.info("run %s: events before %s, window from %s to %s", run_id, window.as_of, window.start, window.end)
+    return run_id
 
 
 @stage
@@ -81,7 +78,7 @@ def plan_texts(opened: str) -> list[str]:
     def plan(run: Run, settings: Settings) -> Counts:
         items, event_texts = run.tables / "dim_items.parquet", run.tables / "event_texts.parquet"
         made = plan_texts(items, event_texts, run.vectors, settings, base=run.base_vectors)
-        shards.extend(shard.name for shard in made.shards)
+        shards[:] = [shard.name for shard in made.shards]
         return {"shards": len(shards), "tokens": sum(shard.tokens for shard in made.shards), **made.counts}
 
     record("plan_texts", opened, plan)
@@ -176,6 +173,10 @@ def check_recommendations(run: Run, settings: Settings) -> Counts:
 @stage
 def copy_snapshot(run: Run, settings: Settings) -> Counts:
     """Copy the snapshot that an hour begins from, while its rows are computed. Publish does without, a copy later."""
+    if settings.store is not None:
+        from tideline.hosts.commit import fetch_ahead
+
+        return {"copied_bytes": fetch_ahead()}
     from tideline.serving.snapshot import copy_ahead
 
     return {"copied_bytes": copy_ahead(run)}
@@ -199,11 +200,26 @@ def publish(run: Run, settings: Settings) -> Counts:
 
 def has_users(opened: str) -> bool:
     """Say whether anybody was active; an hour without anybody ends here, successfully."""
+    return work_on(load_settings(), opened, "has_users", functools.partial(_has_users, opened))
+
+
+def _make_folder(run_id: str, window: Window, given: dict[str, Any], settings: Settings) -> None:
+    from tideline.serving.upgrade import open_home
+
+    open_home(settings, create=True)
+    run = Run(run_id, window, settings.root, settings.source, vars=given)
+    failpoint("run.open.before")
+    shutil.rmtree(run.path, ignore_errors=True)
+    run.save()
+    failpoint("run.open.after")
+
+
+def _has_users(opened: str, settings: Settings) -> bool:
     import duckdb
 
     from tideline.serving.retention import MARKER
 
-    run = load_run(opened, load_settings())
+    run = load_run(opened, settings)
     with duckdb.connect(str(run.warehouse), read_only=True) as connection:
         row = connection.execute("select count(*) from int_users__in_scope").fetchone()
     if not row or not row[0]:

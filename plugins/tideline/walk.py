@@ -57,14 +57,18 @@ def walk(
     names = STAGES[window.kind]
     names = names[names.index(first) : names.index(last or names[-1]) + 1]
     opened = name_run(window, token)
+    shards: list[str] | None = None
     for stage in names:
         if stage in GATES and not gates:
             continue
         before(stage)
         if stage == "open_run":
             stages.open_run(window, token)
+        elif stage == "plan_texts":
+            shards = stages.plan_texts(opened)
         elif stage == "embed_shards":
-            _embed(opened)
+            for shard in _planned(opened) if shards is None else shards:
+                stages.embed_shard(opened, shard)
         else:
             getattr(stages, stage)(opened)
         if stage == "build_behaviour" and window.kind == "hourly" and not stages.has_users(opened):
@@ -72,11 +76,11 @@ def walk(
     return opened
 
 
-def _embed(opened: str) -> None:
+def _planned(opened: str) -> list[str]:
     from embeddings.model import describe_model
     from embeddings.settings import load_settings
     from embeddings.shard_files import read_plan
 
     settings = load_settings()
-    for shard in read_plan(settings.root / "runs" / opened / "vectors", describe_model(settings)).shards:
-        stages.embed_shard(opened, shard.name)
+    plan = read_plan(settings.root / "runs" / opened / "vectors", describe_model(settings))
+    return [shard.name for shard in plan.shards]

@@ -15,8 +15,9 @@ from typing import Any
 from embeddings.settings import Settings
 from tideline import airflow_home
 from tideline.commands.run import run
-from tideline.commands.up import ServicesError, down, tool, up
+from tideline.commands.up import down, up
 from tideline.report import print_table, row, write_report
+from tideline.supervisor import ServicesError, tool
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 USERS, ACTIVE, ITEMS, EVENTS = 1_000, 100, 500, 20_000

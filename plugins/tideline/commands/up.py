@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from embeddings.settings import Settings
-from tideline import airflow_home
+from tideline import airflow_home, supervisor
 from tideline.commands.run import newest_event_at
+from tideline.supervisor import Program, ServicesError, tool
 from tideline.window import LENGTH
 
 # The log servers of scheduler and triggerer would listen on all interfaces; here all read the same log folder.
@@ -27,11 +24,6 @@ SERVICES = {
     "triggerer": "triggerer --skip-serve-logs",
 }
 START_SECONDS = 120
-STOP_SECONDS = 60
-
-
-class ServicesError(Exception):
-    """The services did not start or stop; the message says where to look."""
 
 
 def up(settings: Settings) -> None:
@@ -43,7 +35,7 @@ def up(settings: Settings) -> None:
         If the port is taken or a service does not become healthy in time.
     """
     folder = settings.root / "supervisor"
-    if is_running(folder):
+    if supervisor.is_running(folder):
         print(f"Already running for {settings.source}: http://127.0.0.1:{settings.ui_port} (`make down` stops it)")
         return
     _refuse_taken_port(settings.ui_port)
@@ -51,8 +43,7 @@ def up(settings: Settings) -> None:
     airflow_home.enter(settings, AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=str(bool(paused)))
     airflow_home.migrate(settings)
     airflow_home.set_paused(bool(paused))
-    config = write_config(folder)
-    subprocess.run([tool("supervisord"), "-c", config], check=True)
+    supervisor.start(folder, {name: Program([tool("airflow"), *command.split()]) for name, command in SERVICES.items()})
     _wait_until_healthy(settings, folder)
     _print_banner(settings, paused)
 
@@ -60,18 +51,10 @@ def up(settings: Settings) -> None:
 def down(settings: Settings) -> None:
     """Stop exactly the services that `up` started for this source."""
     folder = settings.root / "supervisor"
-    if not is_running(folder):
+    if not supervisor.is_running(folder):
         print(f"Nothing runs for {settings.source} below {settings.root}.")
         return
-    pid = int((folder / "supervisord.pid").read_text())
-    subprocess.run(
-        [tool("supervisorctl"), "-c", folder / "supervisord.conf", "shutdown"], check=True, stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + STOP_SECONDS
-    while Path(f"/proc/{pid}").exists():
-        if time.monotonic() > deadline:
-            raise ServicesError(f"the supervisor (process {pid}) still runs after {STOP_SECONDS} s, see {folder}")
-        time.sleep(0.2)
+    supervisor.stop(folder)
     print(f"Stopped the services of {settings.source}.")
 
 
@@ -83,52 +66,6 @@ def why_paused(settings: Settings) -> str | None:
     if datetime.now(UTC) - newest > LENGTH["nightly"]:
         return f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC, older than one nightly window"
     return None
-
-
-def is_running(folder: Path) -> bool:
-    """Whether the supervisor that was started in this folder still runs."""
-    if not (folder / "supervisord.pid").exists():
-        return False
-    status = subprocess.run(
-        [tool("supervisorctl"), "-c", folder / "supervisord.conf", "pid"], capture_output=True, text=True, check=False
-    )
-    return status.returncode == 0
-
-
-def write_config(folder: Path) -> Path:
-    """Write the supervisor's configuration: a private socket, one program a service, restarted when it dies."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    config = configparser.RawConfigParser()
-    here = {name: str(folder / name) for name in ("supervisord.pid", "supervisord.log", "supervisor.sock")}
-    socket_file = here["supervisor.sock"]
-    if len(socket_file) > 100:  # the kernel's limit for a socket's path is 108 bytes
-        socket_file = f"/tmp/tideline-{os.getuid()}-{abs(hash(socket_file)):x}.sock"  # noqa: S108
-    config["unix_http_server"] = {"file": socket_file, "chmod": "0700"}
-    config["supervisord"] = {"pidfile": here["supervisord.pid"], "logfile": here["supervisord.log"], "umask": "077"}
-    config["rpcinterface:supervisor"] = {
-        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
-    }
-    config["supervisorctl"] = {"serverurl": f"unix://{socket_file}"}
-    for service, command in SERVICES.items():
-        config[f"program:{service}"] = {
-            "command": f"{tool('airflow')} {command}",
-            "autorestart": "true",
-            "startsecs": "5",
-            "stopasgroup": "true",
-            "killasgroup": "true",
-            "stopwaitsecs": "20",
-            "redirect_stderr": "true",
-            "stdout_logfile": str(folder / f"{service}.log"),
-        }
-    file = folder / "supervisord.conf"
-    with file.open("w") as stream:
-        config.write(stream)
-    return file
-
-
-def tool(name: str) -> str:
-    """Path of a command that was installed beside this Python."""
-    return str(Path(sys.executable).with_name(name))
 
 
 def _refuse_taken_port(port: int) -> None:
@@ -146,13 +83,18 @@ def _wait_until_healthy(settings: Settings, folder: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     print("Starting API server, scheduler, DAG processor and triggerer ...", flush=True)
     while time.monotonic() < deadline:
-        health = _health(settings.ui_port)
-        if all(health.get(part, {}).get("status") == "healthy" for part in ("scheduler", "dag_processor", "triggerer")):
+        if is_healthy(settings.ui_port):
             return
         time.sleep(1)
     raise ServicesError(
         f"not all services were healthy after {START_SECONDS} s: see the logs in {folder}, then `make down`"
     )
+
+
+def is_healthy(port: int) -> bool:
+    """Whether Airflow says on a port of 127.0.0.1 that its services work."""
+    health = _health(port)
+    return all(health.get(part, {}).get("status") == "healthy" for part in ("scheduler", "dag_processor", "triggerer"))
 
 
 def _health(port: int) -> dict[str, dict[str, str]]:

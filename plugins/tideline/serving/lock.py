@@ -1,7 +1,6 @@
 """The publishers' lock: one commit at a time, each with a fencing number greater than every one before.
 
-Publishers need only what `Lease` offers, so that a row lock in Postgres (`select ... for update` on one row that holds
-the number) can take the place of the file lock where several hosts publish.
+Publishers need only what `Lease` offers: a file lock on one machine, a row in Postgres where several hosts publish.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from embeddings.failpoints import failpoint
+from embeddings.settings import Settings
 from tideline.run import write_atomically
-from tideline.serving.pointer import list_snapshots
+from tideline.serving.pointer import list_snapshots, serving_folder
 
 TIMEOUT = 1800.0
 POLL_SECONDS = 0.05
@@ -65,6 +65,15 @@ class FileLease:
         present = _read_number(self._file)
         if present != self._fence:
             raise FencedError(f"commit {self._fence} was overtaken by {present}: nothing was published; rerun the task")
+
+
+def commit_lock(settings: Settings, holder: str) -> AbstractContextManager[Lease]:
+    """Hold the right to publish, on this machine or among all hosts; see `publisher_lock` and `hosts.commit`."""
+    if settings.store is None:
+        return publisher_lock(serving_folder(settings.root), holder)
+    from tideline.hosts.commit import hold_commit
+
+    return hold_commit(settings, holder)
 
 
 @contextmanager

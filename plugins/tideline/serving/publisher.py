@@ -30,7 +30,7 @@ from tideline.serving import snapshot
 from tideline.serving.currency import Judgement, Verdict, judge, mark_users, nightly_layer
 from tideline.serving.history import write_history
 from tideline.serving.layer import Layer, measure
-from tideline.serving.lock import Lease, exclusive, publisher_lock
+from tideline.serving.lock import Lease, commit_lock, exclusive
 from tideline.serving.manifest import describe, read_manifest, write_manifest
 from tideline.serving.pointer import Snapshot, current_snapshot, serving_folder, swap
 from tideline.serving.recovery import move_logs_aside, present_snapshot
@@ -72,7 +72,7 @@ def publish(run: Run, settings: Settings) -> Counts:
             write_shown(desk, run)
             if run.kind == "nightly":
                 snapshot.build_afresh(desk, run)
-            with publisher_lock(serving, run.generation) as lease:
+            with commit_lock(settings, run.generation) as lease:
                 return _commit(desk, run, settings, layer, lease)
         finally:
             snapshot.discard_all(run)
