@@ -50,6 +50,7 @@ def backing(cluster: Cluster) -> dict[str, Program]:
         f"-s3.port={cluster.port('store')}",
         f"-s3.config={here / 'store.json'}",
         "-volume.max=0",
+        "-master.volumeSizeLimitMB=1024",  # at 30 GB, the default, a small disk has room for no volume
     ]
     for part in ("master", "volume", "filer"):
         weed.append(f"-{part}.port={cluster.port(f'store_{part}')}")
