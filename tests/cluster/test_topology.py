@@ -61,7 +61,7 @@ def settings(folder: Path) -> Settings:
     schedules = dict.fromkeys((f"{kind}_schedule" for kind in ("nightly", "hourly", "training", "maintenance")), NEVER)
     return Settings(
         source="ml_latest_small", home=folder / "home", ui_port=random.randrange(20_000, 22_600, 10),
-        shard_tokens=8_000, task_retries=4, retry_seconds=1, **schedules,
+        shard_tokens=8_000, task_retries=4, retry_seconds=10, **schedules,
     )  # fmt: skip
 
 
