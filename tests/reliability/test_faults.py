@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,5 @@ def test_a_night_killed_on_its_way_to_readers_keeps_its_promises(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert faults(Settings(source="canonical", home=tmp_path), short=True) == 0, capsys.readouterr().out
+    # What comes after it in the same process is heard again.
+    assert logging.getLogger("tideline").level == logging.NOTSET

@@ -6,6 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from embeddings.failpoints import FAILPOINTS
@@ -48,11 +49,10 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
     """
     if not any(only in text for text in _texts()):
         raise ValueError(f"no try contains ONLY={only!r}: say part of a failpoint, a fault, a stage or a run")
-    logging.getLogger("tideline").setLevel(logging.CRITICAL)  # what a scrub says of damage that was done on purpose
     started = time.perf_counter()
     outcomes: list[Outcome] = []
     unknown: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="tideline-faults-") as folder:
+    with _silenced(), tempfile.TemporaryDirectory(prefix="tideline-faults-") as folder:
         grounds = [
             open_ground(Path(folder).resolve() / str(number), settings) for number in range(1 if short else WORKERS)
         ]
@@ -78,6 +78,18 @@ def faults(settings: Settings, *, short: bool = False, only: str = "") -> int:
         write_atomically(DOCUMENT, write_document(outcomes, describe_machine(), seconds))
         print(f"written: {DOCUMENT.relative_to(REPOSITORY)}")
     return int(bool(broken or unknown or not outcomes))
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Leave out what a scrub says of damage that was done on purpose."""
+    logger = logging.getLogger("tideline")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _texts() -> Iterator[str]:
