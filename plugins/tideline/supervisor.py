@@ -98,6 +98,8 @@ def write_config(folder: Path, programs: Mapping[str, Program]) -> Path:
             "command": _escape(" ".join(_quote(word) for word in program.command)),
             "autorestart": "true",
             "startsecs": "5",
+            # A scheduler that starts while its broker is away ends at once, and is started again until it is back.
+            "startretries": "100",
             "stopasgroup": "true",
             "killasgroup": "true",
             "stopwaitsecs": "20",
